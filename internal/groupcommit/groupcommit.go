@@ -1,0 +1,242 @@
+package groupcommit
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"sync"
+)
+
+var (
+	// ErrClosed means that the operation was not accepted: Close was called.
+	ErrClosed = errors.New("groupcommit: closed")
+	// ErrFull means that the operation was not accepted: MaxPending others
+	// were before it for as long as its context lasted.
+	ErrFull = errors.New("groupcommit: too many operations are waiting")
+	// ErrAbandoned means that the caller's context ended while its operation
+	// was waiting or being committed: it will take effect, or not.
+	ErrAbandoned = errors.New("groupcommit: the caller stopped waiting, the outcome is unknown")
+	// ErrPanicked means that the commit of the batch did not return.
+	ErrPanicked = errors.New("groupcommit: the commit panicked")
+)
+
+// Config bounds a Committer. The zero value means the defaults.
+type Config struct {
+	// MaxBatch is the most operations in one commit. Default 256; 1 commits
+	// every operation by itself.
+	MaxBatch int
+	// MaxPending is the most operations waiting or being committed. Default
+	// 4096.
+	MaxPending int
+	// Writers is how many batches may be committed at the same time. Default
+	// 1, which also means that batches are committed in order.
+	Writers int
+}
+
+// Commit makes a batch durable. A nil error means that every operation in it
+// is decided, for better or worse: an operation's own failure belongs into the
+// operation. The context ends when Close gives up waiting. The slice is reused
+// after the return.
+type Commit[T any] func(ctx context.Context, batch []T) error
+
+// Committer groups operations of type T. Use New.
+type Committer[T any] struct {
+	commit Commit[T]
+	cfg    Config
+	ctx    context.Context //nolint:containedctx // the life of the batches, which outlive their callers
+	cancel context.CancelFunc
+	slots  chan struct{} // one for every accepted, unfinished operation
+	calls  sync.Pool
+	closed chan struct{}
+
+	mu       sync.Mutex
+	queue    []*call[T]
+	writers  int
+	shutting bool
+	drained  chan struct{} // closed when shutting and the last writer has ended
+}
+
+type call[T any] struct {
+	op   T
+	done chan error // capacity 1, so that nobody waits for an absent caller
+}
+
+// New returns a Committer. It starts nothing.
+func New[T any](commit Commit[T], cfg Config) (*Committer[T], error) {
+	cfg.MaxBatch = cmp.Or(cfg.MaxBatch, 256)
+	cfg.MaxPending = cmp.Or(cfg.MaxPending, 4096)
+	cfg.Writers = cmp.Or(cfg.Writers, 1)
+	if commit == nil {
+		return nil, errors.New("groupcommit: New needs a commit function")
+	}
+	if cfg.MaxBatch < 0 || cfg.MaxPending < 0 || cfg.Writers < 0 {
+		return nil, errors.New("groupcommit: the bounds of Config may not be negative")
+	}
+	ctx, cancel := context.WithCancel(context.Background()) //nolint:gosec // Close calls it
+	return &Committer[T]{
+		commit: commit, cfg: cfg, ctx: ctx, cancel: cancel,
+		slots:   make(chan struct{}, cfg.MaxPending),
+		calls:   sync.Pool{New: func() any { return &call[T]{done: make(chan error, 1)} }},
+		closed:  make(chan struct{}),
+		drained: make(chan struct{}),
+	}, nil
+}
+
+// Do hands op over and waits until its batch is committed. After ErrAbandoned
+// the commit may still read and write op, which must therefore not point to
+// anything its caller goes on using.
+func (c *Committer[T]) Do(ctx context.Context, op T) error {
+	if err := c.acquire(ctx); err != nil {
+		return err
+	}
+	cl := c.calls.Get().(*call[T]) // the pool holds nothing else
+	cl.op = op
+	if !c.enqueue(cl) {
+		<-c.slots
+		return ErrClosed
+	}
+	select {
+	case err := <-cl.done:
+		c.recycle(cl)
+		return err
+	case <-ctx.Done():
+	}
+	select {
+	case err := <-cl.done: // both had happened
+		c.recycle(cl)
+		return err
+	default:
+		// The call stays in its batch and is left to the garbage collector.
+		return fmt.Errorf("%w: %w", ErrAbandoned, context.Cause(ctx))
+	}
+}
+
+// acquire takes a slot, or says why not.
+func (c *Committer[T]) acquire(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return context.Cause(ctx)
+	}
+	select {
+	case c.slots <- struct{}{}:
+		return nil
+	default:
+	}
+	select {
+	case c.slots <- struct{}{}:
+		return nil
+	case <-c.closed:
+		return ErrClosed
+	case <-ctx.Done():
+		return fmt.Errorf("%w (%d): %w", ErrFull, c.cfg.MaxPending, context.Cause(ctx))
+	}
+}
+
+// enqueue reports whether cl was accepted, and sees to it that somebody works.
+func (c *Committer[T]) enqueue(cl *call[T]) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.shutting {
+		return false
+	}
+	c.queue = append(c.queue, cl)
+	if c.writers < c.cfg.Writers {
+		c.writers++
+		go c.work()
+	}
+	return true
+}
+
+func (c *Committer[T]) recycle(cl *call[T]) {
+	var zero T
+	cl.op = zero
+	c.calls.Put(cl)
+}
+
+// work commits batches until none is left.
+//
+// Invariant: while the queue is not empty, a writer is counted in c.writers
+// and runs work. It may only stop counting itself in next, under the lock that
+// also found the queue empty.
+func (c *Committer[T]) work() {
+	ended := false
+	defer func() {
+		if !ended { // the commit called runtime.Goexit: hand the work on
+			go c.work()
+		}
+	}()
+	batch := make([]*call[T], 0, min(c.cfg.MaxBatch, 64))
+	ops := make([]T, 0, cap(batch))
+	for {
+		batch = c.next(batch[:0])
+		if len(batch) == 0 {
+			ended = true
+			return
+		}
+		ops = ops[:0]
+		for _, cl := range batch {
+			ops = append(ops, cl.op)
+		}
+		c.run(batch, ops)
+		clear(batch)
+		clear(ops)
+	}
+}
+
+// next moves the head of the queue into batch, or ends the writer.
+func (c *Committer[T]) next(batch []*call[T]) []*call[T] {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	n := min(len(c.queue), c.cfg.MaxBatch)
+	batch = append(batch, c.queue[:n]...)
+	rest := copy(c.queue, c.queue[n:])
+	clear(c.queue[rest:])
+	c.queue = c.queue[:rest]
+	if n == 0 {
+		c.writers--
+		if c.shutting && c.writers == 0 {
+			close(c.drained)
+		}
+	}
+	return batch
+}
+
+// run commits one batch and tells every caller, whatever the commit does.
+func (c *Committer[T]) run(batch []*call[T], ops []T) {
+	err := error(ErrPanicked)
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("%w: %v\n%s", ErrPanicked, r, debug.Stack())
+		}
+		for _, cl := range batch {
+			cl.done <- err
+			<-c.slots
+		}
+	}()
+	err = c.commit(c.ctx, ops)
+}
+
+// Close refuses new operations and waits until the accepted ones are
+// committed. When ctx ends first, it cancels the context of the commits and
+// returns the reason; what was accepted is still worked off. Closing twice is
+// the same as closing once.
+func (c *Committer[T]) Close(ctx context.Context) error {
+	c.mu.Lock()
+	if !c.shutting {
+		c.shutting = true
+		close(c.closed)
+		if c.writers == 0 {
+			close(c.drained)
+		}
+	}
+	c.mu.Unlock()
+	select {
+	case <-c.drained:
+		c.cancel()
+		return nil
+	case <-ctx.Done():
+		c.cancel()
+		return fmt.Errorf("groupcommit: closed before everything was committed: %w", context.Cause(ctx))
+	}
+}
