@@ -1,0 +1,86 @@
+package oncehttp
+
+import (
+	"errors"
+	"log/slog"
+	"net/http"
+	"slices"
+
+	"github.com/onceward/onceward"
+)
+
+// guard is the middleware of one route.
+type guard struct {
+	eng         *onceward.Engine
+	opt         Options
+	log         *slog.Logger
+	hash        hasher
+	replayable  replayable
+	link        string
+	maxResponse int
+	keyless     bool // a request without the header needs no look at its body
+}
+
+// New returns the middleware that guards handlers with eng, or what is wrong
+// with opts. One middleware may guard any number of handlers that share its
+// options.
+func New(eng *onceward.Engine, opts Options) (func(http.Handler) http.Handler, error) {
+	if eng == nil {
+		return nil, errors.New("oncehttp: New needs an Engine")
+	}
+	opts = opts.withDefaults(eng)
+	if err := opts.validate(); err != nil {
+		return nil, err
+	}
+	g := &guard{
+		eng: eng, opt: opts, log: opts.Logger,
+		hash:        hasher{secret: opts.Secret},
+		replayable:  newReplayable(opts.ReplayHeaders),
+		link:        "<" + opts.PolicyURL + `>; rel="describedby"`,
+		maxResponse: eng.Config().MaxResponseBytes,
+		keyless:     opts.Optional && opts.BodyKey == "" && opts.NaturalKey == nil,
+	}
+	return g.wrap, nil
+}
+
+func (g *guard) wrap(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !slices.Contains(g.opt.Methods, r.Method) || g.keyless && len(r.Header[g.opt.Header]) == 0 {
+			next.ServeHTTP(w, r)
+			return
+		}
+		g.serve(w, r, next)
+	})
+}
+
+// serve handles a request of a guarded method.
+func (g *guard) serve(w http.ResponseWriter, r *http.Request, next http.Handler) {
+	x := &exchange{g: g, w: w, r: r, next: next}
+	guarded, err := x.prepare()
+	if err != nil {
+		x.fail(err)
+		return
+	}
+	if !guarded {
+		x.passThrough()
+		return
+	}
+	out, err := x.do() //nolint:contextcheck // the request carries it
+	if g.opt.FailOpen && !x.ran && onceward.CodeOf(err) == onceward.CodeStoreUnavailable {
+		g.log.WarnContext(r.Context(), "the store does not answer; running the handler unguarded, as FailOpen asks", "err", err)
+		x.passThrough()
+		return
+	}
+	x.answer(out, err)
+}
+
+// passThrough runs the handler without an operation.
+func (x *exchange) passThrough() {
+	r := x.r
+	if r.Body != nil && r.Body != http.NoBody {
+		own := *r
+		r = &own
+		x.replaceBody(r)
+	}
+	x.next.ServeHTTP(x.w, r)
+}
