@@ -1,0 +1,1 @@
+UPDATE onceward_floor SET token = ?1 WHERE token < ?1;

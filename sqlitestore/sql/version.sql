@@ -1,0 +1,4 @@
+CREATE TABLE IF NOT EXISTS onceward_schema (
+  one     INTEGER PRIMARY KEY CHECK (one = 1),
+  version INTEGER NOT NULL
+) STRICT;

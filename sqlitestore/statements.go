@@ -1,0 +1,32 @@
+package sqlitestore
+
+import "embed"
+
+//go:embed sql/*.sql
+var files embed.FS
+
+// Names of the statements in sql/, without the ending.
+const (
+	sqlClaim      = "claim"
+	sqlRenew      = "renew"
+	sqlCheckpoint = "checkpoint"
+	sqlComplete   = "complete"
+	sqlCompleted  = "completed"
+	sqlRelease    = "release"
+	sqlSweep      = "sweep"
+	sqlFloor      = "floor"
+	sqlGet        = "get"
+	sqlLapsed     = "lapsed"
+	sqlList       = "list"
+	sqlListHeld   = "list_held"
+)
+
+// statement returns the text of sql/name.sql. A missing file is found by the
+// first test that opens a store, since Open prepares every statement.
+func statement(name string) string {
+	b, err := files.ReadFile("sql/" + name + ".sql")
+	if err != nil {
+		return ""
+	}
+	return string(b)
+}
