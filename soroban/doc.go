@@ -1,0 +1,75 @@
+// Package soroban makes a contract call on a Stellar network happen exactly
+// once for each idempotency key, whatever crashes, restarts, retries or gives
+// the wrong answer in between.
+//
+//	sub, err := soroban.New(soroban.Config{RPC: client, Passphrase: …, Store: store, …})
+//	err = eng.Register("mint", sub.Reconcile)
+//	out, err := eng.Do(ctx, onceward.Request{Key: key, Kind: "mint", Policy: onceward.Reconcile, …},
+//		func(ctx context.Context, op *onceward.Operation) (onceward.Response, error) {
+//			return sub.Do(ctx, op, soroban.Invocation{Contract: "C…", Function: "mint", Args: args, Signer: "minter"})
+//		})
+//
+// Two rules carry everything: nothing leaves the process that is not durably
+// stored, and nothing is built anew before a proof that the last envelope can
+// never be applied.
+//
+// # How it works
+//
+// An operation reserves a channel, an account that only supplies sequence
+// numbers and pays fees. The call is simulated, its authorization pinned to a
+// nonce that is derived from the key, signed, simulated again, and put into an
+// envelope that is valid for a few ledgers. The envelope is stored as a
+// checkpoint of the operation's record; only then is it sent, and sent again,
+// always the same bytes, until the chain gives a verdict. The verdict is
+// stored, and then the key is completed. A process that dies anywhere leaves
+// enough for any other to continue; see Submitter.Reconcile.
+//
+// # What proves what
+//
+//   - One getLedgerEntries answer that shows the channel's sequence below the
+//     envelope's, in the last ledger the envelope is valid for or later: it
+//     was never applied and never will be. A lagging server cannot give that
+//     answer too early.
+//   - A transaction found by its hash, whose envelope hashes to that again
+//     under the pinned passphrase: it was applied, or failed.
+//   - The nonce entry exists: the operation succeeded, by whichever
+//     transaction. A failure of ours is therefore final only without it.
+//
+// "Not found", timeouts and every answer to sendTransaction prove nothing.
+//
+// # What is guaranteed
+//
+// At most one success for a key, in one database or in several that share
+// Config.NonceSecret: the network refuses a nonce that was used. An operation
+// whose database was lost is answered from the chain with the original
+// transaction, for as long as its authorization would have been valid
+// (Config.GuardWindow) and the server keeps history. A channel is not used
+// again while an envelope on it may live, which its record and the chain say,
+// not a lease. A channel that is found ahead of its record, as after restoring
+// a backup, rests until forgotten envelopes have expired.
+//
+// # What is not guaranteed
+//
+// A function that asks for nobody's authorization has no nonce. Its envelopes
+// are proven like all others, so one database never makes it happen twice, but
+// two databases can, and so can a lost one. A function that asks for the
+// channel's own authorization is refused.
+//
+// An authorization that was sent can be used by whoever saw it, until it
+// expires. The operation then happens by their transaction, once, and is
+// reported with that. This can even follow a Failed that was reported before:
+// keep GuardWindow short if that matters more than recovery. Two databases
+// that sign the same key at the same time sign different expiries; the longer
+// one outlives the chain's memory of the shorter by their difference.
+//
+// The RPC server is believed about what ledgers contain. What it may not do is
+// choose what is signed: a call other than the one requested, and fees above
+// Config.MaxFee, are refused.
+//
+// Past the life of the nonce entry and the server's history nobody can tell
+// any more what became of an envelope: the operation is held for a person. So
+// is one whose network was reset under it.
+//
+// Not implemented: fee bumps, restoring archived entries by a transaction of
+// its own, authorization by contracts (C…) or by several signers.
+package soroban

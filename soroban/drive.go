@@ -1,0 +1,216 @@
+package soroban
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+
+	"github.com/onceward/onceward"
+)
+
+// prepareTries is how often a first question to the chain is repeated before
+// the caller is told to come back.
+const prepareTries = 3
+
+// drive brings an operation to its end from wherever its checkpoints left it.
+func (s *Submitter) drive(ctx context.Context, op *onceward.Operation, p *plan) (Result, error) {
+	if err := s.ready(ctx); err != nil {
+		return Result{}, err
+	}
+	for {
+		t, err := ReadTrail(op.Record())
+		switch {
+		case err != nil:
+			return Result{}, err
+		case t.Result != nil:
+			return *t.Result, nil
+		case t.open() != nil:
+			err = s.observe(ctx, op, p, t.open(), nil, false)
+		default:
+			err = s.attempt(ctx, op, p, &t)
+		}
+		if err != nil {
+			return Result{}, err
+		}
+	}
+}
+
+// attempt builds, stores and follows a new envelope, on a channel of its own
+// until there is a verdict.
+func (s *Submitter) attempt(ctx context.Context, op *onceward.Operation, p *plan, t *Trail) error {
+	if n := len(t.Attempts); n >= s.cfg.MaxAttempts {
+		return exhausted(t.last(), fmt.Sprintf("%d envelopes expired without being applied", n))
+	}
+	guardKey, err := p.guardKey()
+	if err != nil {
+		return err
+	}
+	before := len(op.Checkpoints())
+	for try := 1; ; try++ {
+		err := s.attemptOnce(ctx, op, p, t, guardKey)
+		e, unavailable := errors.AsType[*UnavailableError](err)
+		lost := errors.Is(err, errNotUsable)
+		transient := lost || unavailable && e.Err != nil
+		switch {
+		case !transient || len(op.Checkpoints()) != before:
+			return err
+		case try == prepareTries && lost:
+			return &UnavailableError{Reason: "no channel could be kept", RetryAfter: s.cfg.PollInterval, Err: err}
+		case try == prepareTries:
+			return err
+		}
+		s.pause(ctx, s.cfg.PollInterval)
+	}
+}
+
+func (s *Submitter) attemptOnce(ctx context.Context, op *onceward.Operation, p *plan, t *Trail, guardKey string) error {
+	c, view, err := s.acquire(ctx, guardKey)
+	if err != nil {
+		return err
+	}
+	defer s.release(ctx, c)
+	if view.nonce {
+		return s.recover(ctx, op, p, c, view.nonceLedger, t)
+	}
+	d := &draft{plan: p, prior: t.last(), channel: c, view: view}
+	a, err := s.build(ctx, d)
+	if rejected, ok := errors.AsType[rejectedAt](err); ok {
+		return s.checkRejection(ctx, op, p, c, guardKey, rejected, t)
+	}
+	if errors.Is(err, errExhausted) {
+		return exhausted(t.last(), "the authorization ends before another envelope could")
+	}
+	if err != nil {
+		return err
+	}
+	last := lastEnvelope{Operation: op.ID().String(), Hash: a.Hash, Sequence: a.Sequence, MaxLedger: a.MaxLedger}
+	if err := s.occupy(ctx, c, last); err != nil {
+		return err
+	}
+	name := attemptPrefix + strconv.Itoa(a.Number)
+	if err := s.checkpoint(ctx, op, name, a); err != nil {
+		if _, made := op.Recall(name); !made && s.halted(ctx) == nil {
+			return exhausted(t.last(), err.Error()) // too large to be stored at all
+		}
+		return err // nothing was sent; whether it is stored, recovery will see
+	}
+	s.log.InfoContext(ctx, "signed and stored", "operation", op.ID(), "attempt", a.Number, "tx", a.Hash,
+		"channel", a.Channel, "sequence", a.Sequence, "max_ledger", a.MaxLedger)
+	return s.observe(ctx, op, p, a, c, true)
+}
+
+// exhausted ends an operation that gets no further attempt. All its envelopes
+// are dead; an authorization that was seen in one of them is not, until it
+// expires, so only a call without one is known not to happen.
+func exhausted(last *Attempt, why string) error {
+	if last == nil || !last.guarded() {
+		return &UnavailableError{Reason: why, final: true}
+	}
+	return &UnknownError{Reason: fmt.Sprintf("%s; none can be applied any more, but whoever saw one could still use "+
+		"its authorization (nonce %d of %s) until ledger %d. After that, if the nonce entry never existed, it has not happened",
+		why, last.Nonce, last.Authorizer, last.AuthUntil)}
+}
+
+// observe follows a stored envelope to its verdict and stores that.
+func (s *Submitter) observe(ctx context.Context, op *onceward.Operation, p *plan, a *Attempt, c *channel, fresh bool) error {
+	if _, err := a.transaction(s.cfg.Passphrase); err != nil {
+		return err
+	}
+	st, act := begin(a, fresh)
+	st, err := s.follow(ctx, a, c, st, act)
+	if err != nil {
+		return err
+	}
+	switch st.verdict {
+	case succeeded, failed:
+		if st.tx.authorized != nil && !sameCall(*st.tx.authorized, p.call) {
+			return &UnknownError{Reason: "the nonce of this key was used for another call, by transaction " + st.tx.hash}
+		}
+		return s.finish(ctx, op, p, st.tx)
+	case expired:
+		return s.checkpoint(ctx, op, proofPrefix+strconv.Itoa(a.Number),
+			Proof{Kind: ProofExpired, Sequence: st.view.seq, Ledger: st.view.ledger})
+	case superseded:
+		return s.checkpoint(ctx, op, proofPrefix+strconv.Itoa(a.Number),
+			Proof{Kind: ProofSuperseded, Sequence: st.view.seq, Ledger: st.view.ledger, By: st.tx.hash})
+	case unknown, undecided:
+	}
+	return &UnknownError{Reason: fmt.Sprintf("transaction %s (channel %s, sequence number %d, max ledger %d): %s",
+		a.Hash, a.Channel, a.Sequence, a.MaxLedger, st.reason)}
+}
+
+// recover answers from the chain: the nonce entry says that an operation of
+// this key succeeded, whoever ran it. No envelope of ours can be applied now.
+func (s *Submitter) recover(ctx context.Context, op *onceward.Operation, p *plan, c *channel, ledger uint32, t *Trail) error {
+	probe := &Attempt{Channel: c.address, Authorizer: p.authorizer, Nonce: p.nonce(0), AuthUntil: ledger}
+	if last := t.last(); last != nil {
+		probe.Hash = last.Hash
+	}
+	st := progress{guarded: true, stage: stageGuard, nonceAt: ledger, ledger: ledger}
+	st, err := s.follow(ctx, probe, c, st, actScanNonce)
+	switch {
+	case err != nil:
+		return err
+	case st.verdict != succeeded:
+		return &UnknownError{Reason: "the chain shows that this key's operation has succeeded: " + st.reason}
+	case st.tx.authorized != nil && !sameCall(*st.tx.authorized, p.call):
+		return &onceward.Error{Code: onceward.CodeKeyReused, Err: errors.New(
+			"soroban: transaction " + st.tx.hash + " made another call under this key")}
+	}
+	s.log.InfoContext(ctx, "recovered from the chain", "operation", op.ID(), "tx", st.tx.hash, "ledger", st.tx.ledger)
+	return s.finish(ctx, op, p, st.tx)
+}
+
+// checkRejection makes sure that a refused simulation is not the echo of the
+// operation's own success: it looks for the nonce, in a ledger no older than
+// the simulation's.
+func (s *Submitter) checkRejection(ctx context.Context, op *onceward.Operation, p *plan, c *channel, guardKey string, r rejectedAt, t *Trail) error {
+	for guardKey != "" {
+		v, err := s.look(ctx, c.key, guardKey)
+		if err == nil && v.nonce {
+			return s.recover(ctx, op, p, c, v.nonceLedger, t)
+		}
+		if err == nil && v.ledger >= r.ledger {
+			break
+		}
+		s.pause(ctx, s.cfg.PollInterval)
+		s.keep(ctx, c)
+		if err := s.halted(ctx); err != nil {
+			return err
+		}
+	}
+	return r
+}
+
+// finish stores the outcome.
+func (s *Submitter) finish(ctx context.Context, op *onceward.Operation, p *plan, tx *foundTx) error {
+	t, err := ReadTrail(op.Record())
+	if err != nil {
+		return err
+	}
+	o := outcome{
+		Status: Failed, Contract: contractAddress(p.call), Function: string(p.call.FunctionName), Note: p.note,
+		Hash: tx.hash, Ledger: tx.ledger, Value: tx.value,
+		Code: tx.code, HasCode: tx.hasCode, ResultCode: tx.resultCode, Attempts: len(t.Attempts),
+		Recovered: !slices.ContainsFunc(t.Attempts, func(a Attempt) bool { return a.Hash == tx.hash }),
+	}
+	if tx.success {
+		o.Status = Succeeded
+	}
+	return s.checkpoint(ctx, op, outcomeCheckpoint, o)
+}
+
+// checkpoint stores v. When it fails, the operation is left to recovery.
+func (s *Submitter) checkpoint(ctx context.Context, op *onceward.Operation, name string, v any) error {
+	data, err := json.Marshal(v)
+	if err != nil {
+		return fmt.Errorf("soroban: encoding checkpoint %q: %w", name, err)
+	}
+	if err := op.Checkpoint(ctx, name, data); err != nil {
+		return fmt.Errorf("%w: %w", onceward.ErrPark, err)
+	}
+	return nil
+}
