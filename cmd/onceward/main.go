@@ -1,0 +1,87 @@
+// Command onceward makes the writes of an HTTP API happen exactly once.
+//
+//	onceward dev        everything embedded, to try it in a minute
+//	onceward devchain   the development chain alone
+//	onceward version    what this binary was built from
+//
+// Exit status: 0 done, 1 failed, 2 wrong usage.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+)
+
+const (
+	exitFailed = 1
+	exitUsage  = 2
+)
+
+// cli is the command line. Every flag can also be set in the environment, as
+// ONCEWARD_ and its name in capitals.
+type cli struct {
+	Dev      devCommand      `cmd:"" help:"Run everything embedded: SQLite, a development chain, three sample contract endpoints and an admin page."`
+	Devchain devchainCommand `cmd:"" help:"Run the development chain alone: a Stellar RPC for tests, with faults on request."`
+	Version  versionCommand  `cmd:"" help:"Print what this binary was built from."`
+
+	LogLevel string `enum:"debug,info,warn,error" default:"info" help:"Least severe log line that is written to standard error (${enum})."`
+}
+
+// process is what a command gets from the operating system.
+type process struct {
+	ctx    context.Context //nolint:containedctx // handed to one command, once
+	stdout io.Writer
+	log    *slog.Logger
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	stop()
+	os.Exit(code)
+}
+
+// run is main without the process: it returns the exit status.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	var c cli
+	exit := -1
+	parser, err := kong.New(&c,
+		kong.Name("onceward"),
+		kong.Description("An HTTP write happens exactly once, however often clients retry and whatever crashes."),
+		kong.DefaultEnvars("ONCEWARD"),
+		kong.Writers(stdout, stderr),
+		kong.Exit(func(code int) { exit = code }),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100}),
+	)
+	if err != nil {
+		fmt.Fprintln(stderr, "onceward:", err)
+		return exitFailed
+	}
+	if len(args) == 0 {
+		args = []string{"--help"}
+	}
+	command, err := parser.Parse(args)
+	if exit >= 0 { // --help was served
+		return exit
+	}
+	if err != nil {
+		fmt.Fprintf(stderr, "onceward: %v\nRun \"onceward --help\" for what there is.\n", err)
+		return exitUsage
+	}
+	level := slog.LevelInfo
+	_ = level.UnmarshalText([]byte(c.LogLevel)) // the enum admits only its names
+	p := &process{ctx: ctx, stdout: stdout, log: slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: level}))}
+	if err := command.Run(p); err != nil && !errors.Is(err, context.Canceled) {
+		fmt.Fprintln(stderr, "onceward:", err)
+		return exitFailed
+	}
+	return 0
+}

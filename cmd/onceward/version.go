@@ -1,0 +1,29 @@
+package main
+
+import (
+	"cmp"
+	"fmt"
+	"runtime/debug"
+)
+
+type versionCommand struct{}
+
+// Run prints the version that the Go toolchain stamped into the binary.
+func (versionCommand) Run(p *process) error {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		_, err := fmt.Fprintln(p.stdout, "onceward, built without module information")
+		return err
+	}
+	settings := make(map[string]string, len(info.Settings))
+	for _, s := range info.Settings {
+		settings[s.Key] = s.Value
+	}
+	revision := cmp.Or(settings["vcs.revision"], "unknown revision")
+	if settings["vcs.modified"] == "true" {
+		revision += " with changes"
+	}
+	_, err := fmt.Fprintf(p.stdout, "onceward %s (%s, %s, %s/%s)\n",
+		cmp.Or(info.Main.Version, "(devel)"), revision, info.GoVersion, settings["GOOS"], settings["GOARCH"])
+	return err
+}
