@@ -1,0 +1,40 @@
+# Every module of go.work is found, none is listed here.
+# MODULES='soroban bench' restricts a target to some modules.
+
+.DEFAULT_GOAL := help
+.PHONY: help deps build test lint fmt bench fuzz torture examples
+
+export MODULES TESTFLAGS FUZZTIME
+
+FUZZTIME ?= 20s
+TORTURE  ?= 20
+
+help: ## show this help
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+
+deps: ## install what the tests need beyond Go (C compiler, Node.js)
+	@scripts/deps.sh
+
+build: ## compile everything; the binary goes to bin/onceward
+	@scripts/build.sh
+
+test: deps ## vet and test every module with the race detector
+	@scripts/test.sh
+
+lint: ## check format, vet, golangci-lint and module files of every module
+	@scripts/lint.sh
+
+fmt: ## format, and repair what linters can repair
+	@FIX=1 scripts/lint.sh
+
+bench: ## run the micro-benchmarks
+	@scripts/each.sh -run '^$$' -bench . -benchmem $(TESTFLAGS)
+
+fuzz: ## run every fuzz target for FUZZTIME (20s) each
+	@scripts/fuzz.sh
+
+torture: deps ## repeat the randomized tests TORTURE (20) times with new seeds
+	@scripts/each.sh -race -timeout 60m -count $(TORTURE) -run 'Torture|Metamorphic|Crash' $(TESTFLAGS)
+
+examples: ## run the runnable examples of the documentation
+	@scripts/each.sh -run '^Example' -v $(TESTFLAGS)

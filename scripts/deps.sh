@@ -1,0 +1,53 @@
+#!/usr/bin/env bash
+# Provides what the tests need beyond Go: a C compiler for the race detector,
+# and Node.js with npm for the JavaScript clients. Installs through apt-get when
+# run as root, otherwise says what is missing and fails.
+source "$(dirname "$0")/lib.sh"
+
+NODE_MAJOR=20
+updated=
+
+# install PACKAGE... tries apt-get; the caller checks again whether it helped.
+install() {
+	if ! have apt-get || [ "$(id -u)" -ne 0 ]; then
+		return 0
+	fi
+	say "installing $*"
+	if [ -z "$updated" ]; then
+		apt-get update -q
+		updated=yes
+	fi
+	DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends "$@" ||
+		printf 'warning: apt-get could not install %s\n' "$*" >&2
+}
+
+have_cc() {
+	local cc
+	cc=$(go env CC)
+	have "${cc%% *}" && printf '#include <stdlib.h>\n' | $cc -x c -fsyntax-only - 2>/dev/null
+}
+
+have_node() {
+	have node && have npm &&
+		[ "$(node -p 'process.versions.node.split(".")[0]')" -ge "$NODE_MAJOR" ]
+}
+
+have go || die "install Go $(sed -n 's/^go //p' go.work) or newer and put it on PATH"
+
+have_cc || install gcc libc6-dev
+have_cc || die "the race detector needs a C compiler with its headers: install gcc and libc6-dev (or set CC)"
+
+# Every npm package of the tree has a lock file next to its package.json.
+mapfile -t locks < <(find . -name node_modules -prune -o -name package-lock.json -print | sort)
+if [ "${#locks[@]}" -gt 0 ]; then
+	have_node || install nodejs npm
+	have_node || die "the JavaScript client tests need Node.js $NODE_MAJOR or newer and npm; found: $(node --version 2>/dev/null || echo none)"
+fi
+for lock in "${locks[@]}"; do
+	dir=$(dirname "$lock")
+	# npm writes this file last, so an older one means a changed lock file.
+	if [ "$dir/node_modules/.package-lock.json" -ot "$lock" ]; then
+		say "npm ci in $dir"
+		(cd "$dir" && npm ci --no-audit --no-fund --loglevel=error)
+	fi
+done
