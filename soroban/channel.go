@@ -39,6 +39,19 @@ type lastEnvelope struct {
 	Hash      string `json:"hash,omitempty"`
 	Sequence  int64  `json:"sequence"`
 	MaxLedger uint32 `json:"max_ledger"`
+	// Ledger that the account was seen in when the envelope was built.
+	Ledger uint32 `json:"ledger,omitempty"`
+	// Quarantine keeps the account from being used for as long as what it
+	// says is seen.
+	Quarantine *mark `json:"quarantine,omitempty"`
+	// Retired keeps it from being used for good.
+	Retired *mark `json:"retired,omitempty"`
+}
+
+// mark is why a channel is not used, and since when.
+type mark struct {
+	Reason string    `json:"reason"`
+	At     time.Time `json:"at"`
 }
 
 const (
@@ -70,27 +83,89 @@ func (s *Submitter) reserve(ctx context.Context, c *channel, guardKey string) (l
 	if err := s.hold(ctx, c); err != nil {
 		return ledgerView{}, err
 	}
+	if c.last.Retired != nil {
+		return ledgerView{}, fmt.Errorf("%w: account %s is retired: %s", errNotUsable, c.address, c.last.Retired.Reason)
+	}
 	v, err := s.look(ctx, c.key, guardKey)
-	switch {
-	case err != nil:
+	if err != nil {
 		return v, &UnavailableError{Reason: "the chain does not answer", RetryAfter: s.cfg.PollInterval, Err: err}
-	case !v.account:
-		return v, fmt.Errorf("%w: account %s is not funded", errNotUsable, c.address)
-	case c.last.Sequence == 0 || v.seq == c.last.Sequence || v.never(c.last.Sequence, c.last.MaxLedger):
+	}
+	switch state := c.last.against(v); state {
+	case channelQuiet:
 		return v, nil
-	case v.seq < c.last.Sequence:
+	case channelLive:
 		return v, fmt.Errorf("%w: its last envelope may still be applied", errNotUsable)
+	case channelMissing:
+		return v, fmt.Errorf("%w: account %s is not funded", errNotUsable, c.address)
+	default:
+		return v, s.quarantine(ctx, c, v, state)
 	}
-	// The chain is ahead of the record: the database was restored from a
-	// backup, or somebody else uses the account. What else was signed for it
-	// is unknown, so it rests until nothing of that can be valid.
-	s.log.ErrorContext(ctx, "channel is ahead of its record; not used until forgotten envelopes have expired",
-		"channel", c.address, "sequence", v.seq, "recorded", c.last.Sequence)
-	feared := lastEnvelope{Sequence: v.seq + 1, MaxLedger: v.ledger + s.cfg.LedgerWindow + 1}
-	if err := s.occupy(ctx, c, feared); err != nil {
-		return v, err
+}
+
+// channelState is what one answer says of a channel, against its record.
+type channelState uint8
+
+const (
+	// channelQuiet: nothing that was signed for it can be applied any more.
+	channelQuiet channelState = iota
+	// channelLive: its last envelope may still be applied.
+	channelLive
+	// channelMissing: never used, and there is no such account.
+	channelMissing
+	// channelGone: used, and there is no such account any more.
+	channelGone
+	// channelAhead: the chain knows a sequence number that the record does not.
+	channelAhead
+	// channelBehind: the chain is far behind the ledger it was used in.
+	channelBehind
+)
+
+// against decides; it rests on one answer and on the record alone.
+func (e *lastEnvelope) against(v ledgerView) channelState {
+	switch {
+	case e.Sequence == 0 && !v.account:
+		return channelMissing
+	case e.Sequence == 0:
+		return channelQuiet
+	case v.ledger+resetLedgers < e.Ledger:
+		return channelBehind
+	case !v.account:
+		return channelGone
+	case v.seq == e.Sequence || v.never(e.Sequence, e.MaxLedger):
+		return channelQuiet
+	case v.seq < e.Sequence:
+		return channelLive
 	}
-	return v, fmt.Errorf("%w: the chain is ahead of its record", errNotUsable)
+	return channelAhead
+}
+
+// quarantine puts on record why the channel is not used. One whose account is
+// ahead rests until nothing that was forgotten can be valid; then, and when
+// the chain does not show any more what the record says, it is used again.
+func (s *Submitter) quarantine(ctx context.Context, c *channel, v ledgerView, state channelState) error {
+	next := c.last
+	next.Quarantine = &mark{At: s.cfg.Now()}
+	switch state {
+	case channelAhead:
+		// The database was restored from a backup, or somebody else uses the
+		// account. What else was signed for it is unknown.
+		next = lastEnvelope{Sequence: v.seq + 1, MaxLedger: v.ledger + s.cfg.LedgerWindow + 1, Ledger: v.ledger, Quarantine: next.Quarantine}
+		next.Quarantine.Reason = fmt.Sprintf("its sequence number is %d as of ledger %d, and the record knows %d: the database was restored "+
+			"from a backup, or somebody else uses the account; it rests until ledger %d", v.seq, v.ledger, c.last.Sequence, next.MaxLedger-1)
+	case channelBehind:
+		next.Quarantine.Reason = fmt.Sprintf("the chain is at ledger %d, and the account was used in ledger %d: the network was reset, "+
+			"or the server is far behind", v.ledger, c.last.Ledger)
+	default:
+		next.Quarantine.Reason = fmt.Sprintf("the account does not exist any more, as of ledger %d: it was merged, or the network was reset", v.ledger)
+	}
+	if state != channelAhead && c.last.Quarantine != nil {
+		return fmt.Errorf("%w: it is in quarantine: %s", errNotUsable, c.last.Quarantine.Reason)
+	}
+	s.log.ErrorContext(ctx, "channel in quarantine", "channel", c.address, "reason", next.Quarantine.Reason)
+	if err := s.occupy(ctx, c, next); err != nil {
+		return err
+	}
+	return fmt.Errorf("%w: it is in quarantine: %s", errNotUsable, next.Quarantine.Reason)
 }
 
 // hold claims the channel's record, or renews a claim that is running out.

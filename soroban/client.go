@@ -40,7 +40,10 @@ type Client struct {
 	next atomic.Uint32 // index of the server that answered last
 }
 
-var _ RPC = (*Client)(nil)
+var (
+	_ RPC    = (*Client)(nil)
+	_ Events = (*Client)(nil)
+)
 
 // NewClient returns a client of one server, or of several that may replace
 // each other.
@@ -198,4 +201,9 @@ func (c *Client) GetTransaction(ctx context.Context, req protocol.GetTransaction
 // GetTransactions implements History.
 func (c *Client) GetTransactions(ctx context.Context, req protocol.GetTransactionsRequest) (protocol.GetTransactionsResponse, error) {
 	return call[protocol.GetTransactionsResponse](ctx, c, protocol.GetTransactionsMethodName, req)
+}
+
+// GetEvents implements Events.
+func (c *Client) GetEvents(ctx context.Context, req protocol.GetEventsRequest) (protocol.GetEventsResponse, error) {
+	return call[protocol.GetEventsResponse](ctx, c, protocol.GetEventsMethodName, req)
 }

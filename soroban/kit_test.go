@@ -42,9 +42,11 @@ type world struct {
 
 	mu     sync.Mutex
 	stores []*memstore.Store
-	sent   map[string]sentTx          // by hash
-	slots  map[string]map[string]bool // channel and sequence → hashes
-	sends  int
+	sent   map[string]sentTx // by the transaction's hash
+	// envelopes that were sent, by the hash of the transaction inside
+	envelopes map[string][][]byte
+	slots     map[string]map[string]bool // channel and sequence → hashes
+	sends     int
 }
 
 type sentTx struct {
@@ -60,7 +62,7 @@ func inWorld(t *testing.T, channels int, test func(w *world)) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		w := &world{T: t, chain: chain, sent: map[string]sentTx{}, slots: map[string]map[string]bool{}}
+		w := &world{T: t, chain: chain, sent: map[string]sentTx{}, envelopes: map[string][][]byte{}, slots: map[string]map[string]bool{}}
 		if w.channels, err = soroban.DeriveChannels([]byte("0123456789abcdef"), channels); err != nil {
 			t.Fatal(err)
 		}

@@ -65,20 +65,24 @@ func (h truth) view(l uint32) *ledgerView {
 
 // search is what a search finds in ledgers up to l.
 func (h truth) search(act action, st *progress, l uint32) *searchAnswer {
+	return &searchAnswer{latest: l, tx: h.find(act, st, l)}
+}
+
+func (h truth) find(act action, st *progress, l uint32) *foundTx {
 	used := h.usedAt != 0 && l >= h.usedAt
 	switch {
 	case act == actFind && used && h.by != "other":
-		return &searchAnswer{tx: h.mine}
+		return h.mine
 	case act == actScanSeq && used && h.by == "other":
-		return &searchAnswer{tx: h.other}
+		return h.other
 	case act == actScanSeq && used:
-		return &searchAnswer{tx: h.mine}
+		return h.mine
 	case act == actScanNonce && l >= st.nonceAt && h.stolen != 0 && st.nonceAt == h.stolen:
-		return &searchAnswer{tx: h.thief}
+		return h.thief
 	case act == actScanNonce && l >= st.nonceAt && st.nonceAt == h.usedAt:
-		return &searchAnswer{tx: h.mine}
+		return h.mine
 	}
-	return &searchAnswer{}
+	return nil
 }
 
 // node of the exploration: a state, what is to be done, and the real ledger.
@@ -91,7 +95,7 @@ type node struct {
 // key identifies a node; when the first search was in vain only decides how
 // long it takes to give up.
 func (n node) key() node {
-	n.st.missedAt = 0
+	n.st.missedAt, n.st.laggedAt = 0, min(n.st.laggedAt, 1)
 	return n
 }
 
@@ -99,6 +103,8 @@ const (
 	testLag    = 2  // ledgers a server may be behind
 	testEnd    = 11 // the real ledger stops there
 	testMisses = 4  // fruitless searches that are followed further
+	testFee    = 100
+	testMaxFee = 2_500 // room for a bump of twenty times and a last, smaller one
 )
 
 // outcomes lists every observation the world may answer with, a failed call
@@ -112,13 +118,17 @@ func (h truth) observations(n node) []observation {
 			out = append(out, observation{view: h.view(l)})
 		case actFind, actScanSeq, actScanNonce:
 			out = append(out, observation{search: h.search(n.act, &n.st, l)})
-		case actSend, actWait, actStop:
+		case actSend, actBump, actWait, actStop:
 		}
 	}
-	if n.act == actSend {
-		for _, a := range []sendAnswer{sendNothing, sendBadSeq, sendRefused} {
-			out = append(out, observation{send: &a})
+	switch n.act {
+	case actSend:
+		for _, k := range []sendKind{sendNothing, sendBadSeq, sendRefused, sendUnderpriced} {
+			out = append(out, observation{send: &sendAnswer{kind: k}})
 		}
+	case actBump:
+		out = append(out, observation{bumped: &bid{fee: n.st.raise, ops: bumpOps}})
+	default:
 	}
 	return out
 }
@@ -187,11 +197,12 @@ func TestNextExhaustively(t *testing.T) {
 
 func explore(t *testing.T, h truth, fresh bool, verdicts map[verdict]bool) int {
 	t.Helper()
-	a := &Attempt{Sequence: testSeq, MaxLedger: testMax, Ledger: testBuilt}
+	a := &Attempt{Sequence: testSeq, MaxLedger: testMax, Ledger: testBuilt, Fee: testFee}
 	if h.guarded {
 		a.AuthUntil = testUntil
 	}
 	st, act := begin(a, fresh)
+	st.maxFee = testMaxFee
 	queue := []node{{st, act, testBuilt}}
 	seen := map[node]bool{}
 	for len(queue) > 0 {
@@ -212,8 +223,11 @@ func explore(t *testing.T, h truth, fresh bool, verdicts map[verdict]bool) int {
 			}
 			continue
 		}
-		if n.act == actSend && (n.st.stage != stageOpen || n.st.refused) {
+		if (n.act == actSend || n.act == actBump) && (n.st.stage != stageOpen || n.st.refused) {
 			t.Errorf("sent in stage %d (refused: %v)", n.st.stage, n.st.refused)
+		}
+		if n.st.bid.fee > testMaxFee || n.act == actBump && (n.st.raise <= n.st.bid.fee || n.st.raise > testMaxFee) {
+			t.Errorf("bids %+v, then %d, with at most %d", n.st.bid, n.st.raise, testMaxFee)
 		}
 		if n.act == actWait {
 			if n.st.misses <= testMisses {
@@ -249,8 +263,7 @@ func TestNextDecides(t *testing.T) {
 				continue
 			}
 			if n.act == actSend {
-				nothing := sendNothing
-				n.st, n.act = next(n.st, observation{send: &nothing})
+				n.st, n.act = next(n.st, observation{send: &sendAnswer{}})
 				continue
 			}
 			n.st, n.act = next(n.st, last(h.observations(n)))
@@ -342,12 +355,39 @@ func TestPatience(t *testing.T) {
 		for l := range uint32(c.ledgers) { //nolint:gosec // small
 			for range c.perLedger {
 				st, act = feed(st, observation{view: &ledgerView{ledger: 10 + l*c.step, account: true, seq: testSeq, seqLedger: 5}},
-					observation{search: &searchAnswer{}})
+					observation{search: &searchAnswer{latest: 5}})
 			}
 		}
 		if c.enough != (act == actStop) || c.enough && (st.verdict != unknown || st.reason == "") {
 			t.Errorf("%s: %+v, action %d", c.name, st, act)
 		}
+	}
+}
+
+// A server whose history ends before the ledger in question has not been
+// asked: what a fresher one has shown is not held against it, for an hour.
+func TestLaggingHistoryIsNotAMiss(t *testing.T) {
+	t.Parallel()
+	st, act := begin(&Attempt{Sequence: testSeq, MaxLedger: testMax, Ledger: testBuilt}, false)
+	for l := uint32(10); l < 10+patienceLag; l++ {
+		st, act = feed(st, observation{view: &ledgerView{ledger: l, account: true, seq: testSeq, seqLedger: 5}},
+			observation{search: &searchAnswer{latest: 4}})
+		if act == actScanSeq {
+			st, act = next(st, observation{search: &searchAnswer{latest: 4}})
+		}
+		if act != actWait || st.misses != 0 {
+			t.Fatalf("ledger %d: %+v, action %d", l, st, act)
+		}
+	}
+	found, act := feed(st, observation{view: &ledgerView{ledger: 10, account: true, seq: testSeq, seqLedger: 5}},
+		observation{search: &searchAnswer{latest: 5, tx: &foundTx{ours: true, success: true, ledger: 5}}})
+	if act != actStop || found.verdict != succeeded {
+		t.Errorf("%+v", found)
+	}
+	st, _ = feed(st, observation{view: &ledgerView{ledger: 10 + patienceLag, account: true, seq: testSeq, seqLedger: 5}},
+		observation{search: &searchAnswer{latest: 4}})
+	if st.verdict != unknown || st.reason == "" {
+		t.Errorf("%+v", st)
 	}
 }
 

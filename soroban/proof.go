@@ -29,7 +29,7 @@ func (v ledgerView) never(seq int64, maxLedger uint32) bool {
 // Proof says why an attempt's envelope can never be applied. It is stored
 // before another attempt is built.
 type Proof struct {
-	// Kind is ProofExpired or ProofSuperseded.
+	// Kind is one of the words below.
 	Kind string `json:"kind"`
 	// Sequence of the channel as of Ledger.
 	Sequence int64  `json:"sequence"`
@@ -45,4 +45,52 @@ const (
 	// ProofSuperseded says that in Ledger its sequence number was consumed by another
 	// transaction.
 	ProofSuperseded = "superseded"
+	// ProofRestored says that the transaction, one of KindRestore, succeeded
+	// in Ledger: what it was for is done.
+	ProofRestored = "restored"
+	// ProofSpent says, of a transaction of KindRestore, that as of Ledger its
+	// sequence number is consumed: it can do nothing more, whatever it did.
+	ProofSpent = "spent"
 )
+
+// Evidence is what was last seen of an envelope of which nobody can say what
+// became of it. It is for the person who has to decide.
+type Evidence struct {
+	// Attempt is its number, Hash its transaction's.
+	Attempt int    `json:"attempt"`
+	Hash    string `json:"hash"`
+	// Ledger is the latest that any answer told of.
+	Ledger uint32 `json:"ledger"`
+	// View is the latest answer about the state of the chain.
+	View struct {
+		Ledger         uint32 `json:"ledger"`
+		Account        bool   `json:"account"`
+		Sequence       int64  `json:"sequence"`
+		SequenceLedger uint32 `json:"sequence_ledger,omitempty"`
+		Nonce          bool   `json:"nonce"`
+		NonceLedger    uint32 `json:"nonce_ledger,omitempty"`
+	} `json:"view"`
+	// Searches counts the decisive searches for the transaction that found
+	// nothing; Trimmed reports that the server no longer keeps the ledger in
+	// question.
+	Searches int  `json:"searches"`
+	Trimmed  bool `json:"trimmed,omitempty"`
+	// FailedIn is the ledger in which this envelope failed, if it did.
+	FailedIn uint32 `json:"failed_in,omitempty"`
+	Reason   string `json:"reason"`
+}
+
+// evidence of a progress that ended in doubt.
+func (st progress) evidence(a *Attempt) Evidence {
+	e := Evidence{
+		Attempt: a.Number, Hash: a.Hash, Ledger: st.ledger,
+		Searches: st.misses, Trimmed: st.trimmed, Reason: st.reason,
+	}
+	e.View.Ledger, e.View.Account = st.view.ledger, st.view.account
+	e.View.Sequence, e.View.SequenceLedger = st.view.seq, st.view.seqLedger
+	e.View.Nonce, e.View.NonceLedger = st.view.nonce, st.view.nonceLedger
+	if st.failure != nil {
+		e.FailedIn = st.failure.ledger
+	}
+	return e
+}
