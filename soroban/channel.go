@@ -26,6 +26,7 @@ type channel struct {
 	held       bool
 	claim      onceward.Claim
 	leaseUntil time.Time
+	heldSince  time.Time
 	last       lastEnvelope
 	// retryAt is when an account that could not be used is worth another try.
 	retryAt time.Time
@@ -69,11 +70,35 @@ func newChannel(s Signer, network [32]byte) (*channel, error) {
 	}
 	return &channel{
 		signer: s, address: s.Address(), key: key,
-		record: onceward.Key{
-			Scope: onceward.ReservedScope + "channel/" + hex.EncodeToString(network[:8]),
-			Value: s.Address(),
-		},
+		record: channelKey(network, s.Address()),
 	}, nil
+}
+
+// channelKey names the record of a channel.
+func channelKey(network [32]byte, address string) onceward.Key {
+	return onceward.Key{Scope: onceward.ReservedScope + "channel/" + hex.EncodeToString(network[:8]), Value: address}
+}
+
+// channelClaim asks for the record of a channel.
+func channelClaim(key onceward.Key, now time.Time, lease time.Duration) onceward.ClaimRequest {
+	return onceward.ClaimRequest{
+		Key: key, Owner: onceward.NewOwner(), Token: now.UnixMicro(),
+		Kind: channelKind, Policy: onceward.Rerun, Fingerprint: []byte(channelKind), Retention: 24 * time.Hour,
+		Now: now, LeaseUntil: now.Add(lease), ExpiresAt: onceward.Never,
+	}
+}
+
+// readLast reads what an earlier owner of a channel's record left.
+func readLast(rec *onceward.Record) (last lastEnvelope, err error) {
+	for _, cp := range rec.Checkpoints {
+		if cp.Name != channelCheckpoint {
+			continue
+		}
+		if err := json.Unmarshal(cp.Data, &last); err != nil {
+			return last, fmt.Errorf("soroban: the record of channel %s is damaged: %w", rec.Key.Value, err)
+		}
+	}
+	return last, nil
 }
 
 // reserve makes the channel ours and proves it quiet. The view it returns is
@@ -143,29 +168,34 @@ func (e *lastEnvelope) against(v ledgerView) channelState {
 // ahead rests until nothing that was forgotten can be valid; then, and when
 // the chain does not show any more what the record says, it is used again.
 func (s *Submitter) quarantine(ctx context.Context, c *channel, v ledgerView, state channelState) error {
-	next := c.last
-	next.Quarantine = &mark{At: s.cfg.Now()}
+	if state != channelAhead && c.last.Quarantine != nil {
+		return fmt.Errorf("%w: it is in quarantine: %s", errNotUsable, c.last.Quarantine.Reason)
+	}
+	reason, next := c.last.contradicted(v, state, s.cfg.LedgerWindow)
+	next.Quarantine = &mark{Reason: reason, At: s.cfg.Now()}
+	s.log.ErrorContext(ctx, "channel in quarantine", "channel", c.address, "reason", reason)
+	if err := s.occupy(ctx, c, next); err != nil {
+		return err
+	}
+	return fmt.Errorf("%w: it is in quarantine: %s", errNotUsable, reason)
+}
+
+// contradicted tells a person what is wrong, and what the record says from
+// then on.
+func (e *lastEnvelope) contradicted(v ledgerView, state channelState, window uint32) (string, lastEnvelope) {
 	switch state {
 	case channelAhead:
 		// The database was restored from a backup, or somebody else uses the
 		// account. What else was signed for it is unknown.
-		next = lastEnvelope{Sequence: v.seq + 1, MaxLedger: v.ledger + s.cfg.LedgerWindow + 1, Ledger: v.ledger, Quarantine: next.Quarantine}
-		next.Quarantine.Reason = fmt.Sprintf("its sequence number is %d as of ledger %d, and the record knows %d: the database was restored "+
-			"from a backup, or somebody else uses the account; it rests until ledger %d", v.seq, v.ledger, c.last.Sequence, next.MaxLedger-1)
+		next := lastEnvelope{Sequence: v.seq + 1, MaxLedger: v.ledger + window + 1, Ledger: v.ledger}
+		return fmt.Sprintf("its sequence number is %d as of ledger %d, and the record knows of %d: the database was restored from "+
+			"a backup, or somebody else uses the account; it rests until ledger %d", v.seq, v.ledger, e.Sequence, next.MaxLedger-1), next
 	case channelBehind:
-		next.Quarantine.Reason = fmt.Sprintf("the chain is at ledger %d, and the account was used in ledger %d: the network was reset, "+
-			"or the server is far behind", v.ledger, c.last.Ledger)
+		return fmt.Sprintf("the chain is at ledger %d, and the account was used in ledger %d: the network was reset, or the server "+
+			"is far behind", v.ledger, e.Ledger), *e
 	default:
-		next.Quarantine.Reason = fmt.Sprintf("the account does not exist any more, as of ledger %d: it was merged, or the network was reset", v.ledger)
+		return fmt.Sprintf("the account does not exist any more, as of ledger %d: it was merged, or the network was reset", v.ledger), *e
 	}
-	if state != channelAhead && c.last.Quarantine != nil {
-		return fmt.Errorf("%w: it is in quarantine: %s", errNotUsable, c.last.Quarantine.Reason)
-	}
-	s.log.ErrorContext(ctx, "channel in quarantine", "channel", c.address, "reason", next.Quarantine.Reason)
-	if err := s.occupy(ctx, c, next); err != nil {
-		return err
-	}
-	return fmt.Errorf("%w: it is in quarantine: %s", errNotUsable, next.Quarantine.Reason)
 }
 
 // hold claims the channel's record, or renews a claim that is running out.
@@ -182,33 +212,24 @@ func (s *Submitter) hold(ctx context.Context, c *channel) error {
 	}
 	storeCtx, cancel := s.callContext(context.WithoutCancel(ctx))
 	defer cancel()
-	req := onceward.ClaimRequest{
-		Key: c.record, Owner: onceward.NewOwner(), Token: now.UnixMicro(),
-		Kind: channelKind, Policy: onceward.Rerun, Fingerprint: []byte(channelKind), Retention: 24 * time.Hour,
-		Now: now, LeaseUntil: now.Add(s.cfg.ChannelLease), ExpiresAt: onceward.Never,
-	}
-	res, err := s.cfg.Store.Claim(storeCtx, req)
+	res, err := s.cfg.Store.Claim(storeCtx, channelClaim(c.record, now, s.cfg.ChannelLease))
 	switch {
 	case err != nil:
 		return &UnavailableError{Reason: "the store does not answer", RetryAfter: s.cfg.PollInterval, Err: err}
 	case !res.Won:
 		return fmt.Errorf("%w: another process holds it", errNotUsable)
 	}
-	return c.adopt(&res.Record)
+	return c.adopt(&res.Record, now)
 }
 
 // adopt takes over what an earlier owner of the record left.
-func (c *channel) adopt(rec *onceward.Record) error {
-	c.last = lastEnvelope{}
-	for _, cp := range rec.Checkpoints {
-		if cp.Name != channelCheckpoint {
-			continue
-		}
-		if err := json.Unmarshal(cp.Data, &c.last); err != nil {
-			return fmt.Errorf("%w: its record is damaged: %w", errNotUsable, err)
-		}
+func (c *channel) adopt(rec *onceward.Record, now time.Time) error {
+	last, err := readLast(rec)
+	if err != nil {
+		return fmt.Errorf("%w: %w", errNotUsable, err)
 	}
-	c.held, c.claim, c.leaseUntil = true, rec.Claim(), rec.LeaseUntil
+	c.last = last
+	c.held, c.claim, c.leaseUntil, c.heldSince = true, rec.Claim(), rec.LeaseUntil, now
 	return nil
 }
 

@@ -133,7 +133,7 @@ func (v *ledgerView) readAccount(e *protocol.LedgerEntryResult) error {
 	if data.Account == nil {
 		return errors.New("soroban: the server answered something else for an account")
 	}
-	v.account, v.seq = true, int64(data.Account.SeqNum)
+	v.account, v.seq, v.balance = true, int64(data.Account.SeqNum), int64(data.Account.Balance)
 	if v1 := data.Account.Ext.V1; v1 != nil && v1.Ext.V2 != nil && v1.Ext.V2.Ext.V3 != nil {
 		v.seqLedger = uint32(v1.Ext.V2.Ext.V3.SeqLedger)
 	}

@@ -57,8 +57,13 @@ type sentTx struct {
 // inWorld runs test in a bubble of fake time.
 func inWorld(t *testing.T, channels int, test func(w *world)) {
 	t.Helper()
+	inWorldOf(t, devchain.Config{}, channels, test)
+}
+
+func inWorldOf(t *testing.T, cfg devchain.Config, channels int, test func(w *world)) {
+	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		chain, err := devchain.Open(devchain.Config{})
+		chain, err := devchain.Open(cfg)
 		if err != nil {
 			t.Fatal(err)
 		}

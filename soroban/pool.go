@@ -92,8 +92,12 @@ func (s *Submitter) tryReserve(ctx context.Context, c *channel, guardKey string)
 // release returns a channel. Its record keeps naming the last envelope: whether
 // that is over is for whoever uses the channel next to prove.
 func (s *Submitter) release(ctx context.Context, c *channel) {
-	if s.pool.queued() == 0 {
+	idle := s.pool.queued() == 0
+	if now := s.cfg.Now(); idle || now.Sub(c.heldSince) >= s.cfg.ChannelLease {
 		s.giveUp(ctx, c)
+		if !idle { // others that share the pool, and an operator, get their turn
+			c.retryAt = now.Add(s.cfg.PollInterval)
+		}
 	}
 	s.pool.free <- c
 }

@@ -8,6 +8,7 @@ type ledgerView struct {
 	account   bool
 	seq       int64
 	seqLedger uint32 // in which the sequence took its value
+	balance   int64  // stroops
 	// nonce reports that the nonce entry exists, written in nonceLedger.
 	nonce       bool
 	nonceLedger uint32
