@@ -362,3 +362,14 @@ func mintArgs(to string, n int64) []xdr.ScVal {
 	}
 	return []xdr.ScVal{host.Address(id), i128(n)}
 }
+
+// unspied reaches the chain without being held against the stores.
+type unspied struct{ w *world }
+
+func (u unspied) RoundTrip(req *http.Request) (*http.Response, error) {
+	body, err := io.ReadAll(req.Body)
+	if err != nil {
+		return nil, err
+	}
+	return u.w.serve(req, body)
+}
