@@ -29,7 +29,7 @@ type Attempt struct {
 	Sequence int64  `json:"sequence"`
 	// MaxLedger is the first ledger in which it is no longer valid.
 	MaxLedger uint32 `json:"max_ledger"`
-	// Ledger as of which it was built.
+	// Ledger in which its sequence number was seen to be free.
 	Ledger uint32 `json:"ledger"`
 	// Fee is the most that Envelope may cost, in stroops, ResourceFee what of
 	// it pays for resources.

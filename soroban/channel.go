@@ -115,12 +115,14 @@ func (s *Submitter) reserve(ctx context.Context, c *channel, guardKey string) (l
 	if err != nil {
 		return v, &UnavailableError{Reason: "the chain does not answer", RetryAfter: s.cfg.PollInterval, Err: err}
 	}
-	switch state := c.last.against(v); state {
-	case channelQuiet:
+	switch state := c.last.against(v); {
+	case state == channelQuiet:
 		return v, nil
-	case channelLive:
+	case state == channelLive && c.last.Quarantine != nil:
+		return v, fmt.Errorf("%w: it is in quarantine: %s", errNotUsable, c.last.Quarantine.Reason)
+	case state == channelLive:
 		return v, fmt.Errorf("%w: its last envelope may still be applied", errNotUsable)
-	case channelMissing:
+	case state == channelMissing:
 		return v, fmt.Errorf("%w: account %s is not funded", errNotUsable, c.address)
 	default:
 		return v, s.quarantine(ctx, c, v, state)

@@ -62,9 +62,9 @@ func crashAt(w *world, n int, after bool, faults ...devchain.Fault) (died bool) 
 	return died
 }
 
-// A process dies at every call it makes, before or after its effect: the mint
+// 11. A process dies at every call it makes, before or after its effect: the mint
 // happens once, and is answered.
-func TestCrashAtEveryBoundary(t *testing.T) {
+func TestInvariant11CrashAtEveryBoundary(t *testing.T) {
 	t.Parallel()
 	for _, network := range []struct {
 		name   string

@@ -112,6 +112,8 @@ func (s *Submitter) look(ctx context.Context, account, guardKey string) (ledgerV
 	if err != nil {
 		return ledgerView{}, err
 	}
+	for old := s.seen.Load(); ledger > old && !s.seen.CompareAndSwap(old, ledger); old = s.seen.Load() {
+	}
 	v := ledgerView{ledger: ledger}
 	if e := found[account]; e != nil {
 		if err := v.readAccount(e); err != nil {

@@ -35,7 +35,7 @@ func (s *Submitter) build(ctx context.Context, d *draft) (*Attempt, error) {
 	if err := s.authorization(ctx, d); err != nil {
 		return nil, err
 	}
-	maxLedger := d.sim.LatestLedger + s.cfg.LedgerWindow
+	maxLedger := s.freshest(d) + s.cfg.LedgerWindow
 	if len(d.auth) > 0 && maxLedger-1 > d.until {
 		return nil, errExhausted
 	}
@@ -77,11 +77,22 @@ func (s *Submitter) sign(ctx context.Context, d *draft, tx *xdr.Transaction, max
 	}
 	return &Attempt{
 		Number: d.number, Envelope: raw, Hash: hex.EncodeToString(hash[:]),
-		Channel: d.channel.address, Sequence: int64(tx.SeqNum), MaxLedger: maxLedger, Ledger: d.sim.LatestLedger,
+		Channel: d.channel.address, Sequence: int64(tx.SeqNum), MaxLedger: maxLedger, Ledger: d.view.ledger,
 		Fee: int64(tx.Fee), ResourceFee: int64(tx.Ext.SorobanData.ResourceFee),
 		Signer: d.plan.name, Authorizer: d.plan.authorizer,
 		Network: hex.EncodeToString(s.network[:]), Note: d.plan.note, RequestID: d.plan.requestID,
 	}, nil
+}
+
+// freshest is the latest ledger that is known of: bounds that count from the
+// ledger of a server that lags could have ended before they are sent. It
+// proves nothing, and nothing is proven by it.
+func (s *Submitter) freshest(d *draft) uint32 {
+	ledger := max(d.view.ledger, d.sim.LatestLedger)
+	if seen := s.seen.Load(); seen > ledger && seen-ledger <= resetLedgers {
+		return seen
+	}
+	return ledger
 }
 
 func hintOf(id xdr.AccountId) (hint xdr.SignatureHint) {
@@ -108,7 +119,7 @@ func (s *Submitter) authorization(ctx context.Context, d *draft) (err error) {
 		if err != nil || len(recorded) == 0 {
 			return err // nobody is asked: this simulation is the one that counts
 		}
-		d.until = d.sim.LatestLedger + s.cfg.GuardWindow
+		d.until = s.freshest(d) + s.cfg.GuardWindow
 		if d.auth, err = s.authorize(ctx, d.plan, recorded, d.until); err != nil {
 			return err
 		}

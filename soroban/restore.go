@@ -15,7 +15,7 @@ var errArchived = errors.New("soroban: the call needs archived entries")
 // buildRestore makes the attempt that restores what the draft's simulation
 // found archived. It carries the call, so that recovery can go on with that.
 func (s *Submitter) buildRestore(ctx context.Context, d *draft) (*Attempt, error) {
-	maxLedger := d.sim.LatestLedger + s.cfg.LedgerWindow
+	maxLedger := s.freshest(d) + s.cfg.LedgerWindow
 	tx, err := s.bare(d, xdr.OperationBody{
 		Type: xdr.OperationTypeRestoreFootprint, RestoreFootprintOp: &xdr.RestoreFootprintOp{},
 	})

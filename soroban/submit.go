@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/stellar/go-stellar-sdk/network"
@@ -21,6 +22,7 @@ type Submitter struct {
 	network [32]byte
 	reader  *reader
 	pool    *pool
+	seen    atomic.Uint32 // the latest ledger that any view told of
 
 	mu       sync.Mutex
 	verified time.Time // when the server last said that it is of our network
