@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -156,11 +157,11 @@ func TestBusyChannelCanBeRetired(t *testing.T) {
 	inWorld(t, 1, func(w *world) {
 		store := w.store()
 		p := w.process(store, func(c *soroban.Config) { c.ChannelLease, c.ChannelWait = 6*time.Second, 10*time.Minute })
-		ctx, stop := context.WithCancel(w.Context())
+		var stop atomic.Bool
 		var wg sync.WaitGroup
 		for i := range 3 {
 			wg.Go(func() {
-				for n := 0; ctx.Err() == nil; n++ {
+				for n := 0; !stop.Load(); n++ {
 					_, _ = p.mint(fmt.Sprint(i, "/", n))
 				}
 			})
@@ -174,7 +175,7 @@ func TestBusyChannelCanBeRetired(t *testing.T) {
 		if err := w.admin(store).Retire(w.Context(), w.channels[0].Address(), "enough"); err != nil {
 			w.Error(err)
 		}
-		stop()
+		stop.Store(true)
 		p.sub.Stop()
 		wg.Wait()
 		want(w, "state", w.list(store)[0].State, soroban.ChannelRetired)

@@ -206,8 +206,8 @@ func (s *Submitter) doubt(ctx context.Context, op *onceward.Operation, a *Attemp
 	if err := s.checkpoint(ctx, op, evidenceCheckpoint, st.evidence(a)); err != nil && s.halted(ctx) != nil {
 		return err
 	}
-	return &UnknownError{Reason: fmt.Sprintf("transaction %s (channel %s, sequence number %d, max ledger %d): %s",
-		a.Hash, a.Channel, a.Sequence, a.MaxLedger, st.reason)}
+	return &UnknownError{Reason: fmt.Sprintf("transaction %s (channel %s, sequence number %d, max ledger %d): %s; last seen: %s",
+		a.Hash, a.Channel, a.Sequence, a.MaxLedger, st.reason, st.evidence(a))}
 }
 
 // recover answers from the chain: the nonce entry says that an operation of
@@ -250,7 +250,7 @@ func (s *Submitter) checkRejection(ctx context.Context, op *onceward.Operation, 
 			return err
 		}
 	}
-	if p.executed(r.RejectedError.Code, r.HasCode) {
+	if p.executed(r.Code, r.HasCode) {
 		return s.reconcileExecuted(ctx, op, p, r.RejectedError)
 	}
 	return r

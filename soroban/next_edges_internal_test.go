@@ -95,8 +95,9 @@ func TestPatience(t *testing.T) {
 // asked: what a fresher one has shown is not held against it, for an hour.
 func TestLaggingHistoryIsNotAMiss(t *testing.T) {
 	t.Parallel()
-	st, act := begin(&Attempt{Sequence: testSeq, MaxLedger: testMax, Ledger: testBuilt}, false)
+	st, _ := begin(&Attempt{Sequence: testSeq, MaxLedger: testMax, Ledger: testBuilt}, false)
 	for l := uint32(10); l < 10+patienceLag; l++ {
+		var act action
 		st, act = feed(st, observation{view: &ledgerView{ledger: l, account: true, seq: testSeq, seqLedger: 5}},
 			observation{search: &searchAnswer{latest: 4}})
 		if act == actScanSeq {

@@ -1,5 +1,7 @@
 package soroban
 
+import "fmt"
+
 // ledgerView is what one getLedgerEntries answer says. All of it is true of
 // the same ledger; a server that lags says it of an old one.
 type ledgerView struct {
@@ -94,4 +96,24 @@ func (st progress) evidence(a *Attempt) Evidence {
 		e.FailedIn = st.failure.ledger
 	}
 	return e
+}
+
+// String tells it in a sentence.
+func (e Evidence) String() string {
+	account := "no such account"
+	if e.View.Account {
+		account = fmt.Sprintf("sequence number %d", e.View.Sequence)
+		if e.View.SequenceLedger != 0 {
+			account += fmt.Sprintf(" since ledger %d", e.View.SequenceLedger)
+		}
+	}
+	nonce := "no nonce entry"
+	if e.View.Nonce {
+		nonce = fmt.Sprintf("a nonce entry of ledger %d", e.View.NonceLedger)
+	}
+	history := "the history that is needed is kept"
+	if e.Trimmed {
+		history = "the history that is needed is not kept any more"
+	}
+	return fmt.Sprintf("%s and %s in ledger %d, %d searches in vain, %s", account, nonce, e.View.Ledger, e.Searches, history)
 }

@@ -128,7 +128,7 @@ func ParseFault(s string) (Fault, error) {
 			return Fault{}, fmt.Errorf("devchain: fault %q: the last part must be a number", s)
 		}
 		if f.Kind == SurgePricing {
-			f.Fee = int64(n) //nolint:gosec // 32 bits
+			f.Fee = int64(n)
 		} else {
 			f.Ledgers = uint32(n)
 		}
