@@ -21,17 +21,22 @@ func noncesFor(secret []byte, key onceward.Key) nonceOf {
 	return func(i int) int64 {
 		mac := hmac.New(sha256.New, secret)
 		mac.Write([]byte("onceward nonce 1\x00"))
-		for _, part := range []string{key.Scope, key.Value} {
-			var n [4]byte
-			binary.BigEndian.PutUint32(n[:], uint32(len(part))) //nolint:gosec // keys are short
-			mac.Write(n[:])
-			mac.Write([]byte(part))
-		}
+		mac.Write(keyBytes(key))
 		var n [4]byte
 		binary.BigEndian.PutUint32(n[:], uint32(i)) //nolint:gosec // a handful
 		mac.Write(n[:])
 		return int64(binary.BigEndian.Uint64(mac.Sum(nil)) >> 1)
 	}
+}
+
+// keyBytes is scope and value, each after its length.
+func keyBytes(key onceward.Key) []byte {
+	var out []byte
+	for _, part := range []string{key.Scope, key.Value} {
+		out = binary.BigEndian.AppendUint32(out, uint32(len(part))) //nolint:gosec // keys are short
+		out = append(out, part...)
+	}
+	return out
 }
 
 // nonceKey is the base64 ledger key of the temporary entry that the network
