@@ -78,6 +78,8 @@ func (s *Submitter) reserve(ctx context.Context, c *channel, guardKey string) (l
 		return v, fmt.Errorf("%w: account %s is not funded", errNotUsable, c.address)
 	case c.last.Sequence == 0 || v.seq == c.last.Sequence || v.never(c.last.Sequence, c.last.MaxLedger):
 		return v, nil
+	case freesOnTimeout:
+		return v, nil
 	case v.seq < c.last.Sequence:
 		return v, fmt.Errorf("%w: its last envelope may still be applied", errNotUsable)
 	}

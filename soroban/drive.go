@@ -90,6 +90,9 @@ func (s *Submitter) attemptOnce(ctx context.Context, op *onceward.Operation, p *
 	if err := s.occupy(ctx, c, last); err != nil {
 		return err
 	}
+	if sendsBeforeStoring {
+		s.send(ctx, a)
+	}
 	name := attemptPrefix + strconv.Itoa(a.Number)
 	if err := s.checkpoint(ctx, op, name, a); err != nil {
 		if _, made := op.Recall(name); !made && s.halted(ctx) == nil {

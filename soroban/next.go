@@ -152,6 +152,9 @@ func next(st progress, obs observation) (progress, action) {
 		return st.seen(*obs.view)
 	case obs.send != nil:
 		st.refused = st.refused || *obs.send == sendRefused
+		if *obs.send == sendBadSeq && rebuildsOnBadSeq {
+			return st.decided(expired, nil)
+		}
 		if *obs.send == sendBadSeq {
 			return st, actLook
 		}
@@ -245,6 +248,8 @@ func (st progress) failedWithoutNonce(v ledgerView) (progress, action) {
 func (st progress) searched(s searchAnswer) (progress, action) {
 	st.trimmed = st.trimmed || s.trimmed
 	switch {
+	case s.tx == nil && trustsNotFound && st.stage == stageUsed:
+		return st.decided(expired, nil)
 	case s.tx == nil:
 		return st.missed("no transaction is found")
 	case st.stage == stageGuard:
