@@ -118,6 +118,8 @@ func (s *Submitter) reserve(ctx context.Context, c *channel, guardKey string) (l
 	switch state := c.last.against(v); {
 	case state == channelQuiet:
 		return v, nil
+	case state == channelLive && freesOnTimeout:
+		return v, nil
 	case state == channelLive && c.last.Quarantine != nil:
 		return v, fmt.Errorf("%w: it is in quarantine: %s", errNotUsable, c.last.Quarantine.Reason)
 	case state == channelLive:

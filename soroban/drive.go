@@ -122,6 +122,9 @@ func (s *Submitter) envelope(ctx context.Context, op *onceward.Operation, p *pla
 	if err := s.occupy(ctx, c, last); err != nil {
 		return nil, err
 	}
+	if sendsBeforeStoring {
+		s.send(ctx, a)
+	}
 	name := attemptPrefix + strconv.Itoa(a.Number)
 	if err := s.checkpoint(ctx, op, name, a); err != nil {
 		if _, made := op.Recall(name); !made && s.halted(ctx) == nil {

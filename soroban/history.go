@@ -220,11 +220,13 @@ func (s *Submitter) scanFor(ctx context.Context, hash string, from, to uint32, p
 }
 
 // scanSequence looks for the transaction that consumed the attempt's sequence
-// number: in usedAt if that is known, else wherever it can have happened.
-func (s *Submitter) scanSequence(ctx context.Context, a *Attempt, usedAt uint32) (searchAnswer, error) {
+// number: in usedAt if that is known, else anywhere up to latest. After a
+// backup was restored it can be an envelope that we have forgotten, applied
+// when this one had long expired.
+func (s *Submitter) scanSequence(ctx context.Context, a *Attempt, usedAt, latest uint32) (searchAnswer, error) {
 	from, to := usedAt, usedAt
 	if usedAt == 0 {
-		from, to = a.Ledger, a.MaxLedger
+		from, to = a.Ledger, latest
 	}
 	return s.scanFor(ctx, a.Hash, from, to, func(f *foundTx, tx *xdr.Transaction) bool {
 		source := tx.SourceAccount.ToAccountId()

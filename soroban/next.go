@@ -190,6 +190,9 @@ func next(st progress, obs observation) (progress, action) {
 func (st progress) answered(a sendAnswer) (progress, action) {
 	switch a.kind {
 	case sendBadSeq:
+		if rebuildsOnBadSeq {
+			return st.decided(expired, nil)
+		}
 		return st, actLook
 	case sendRefused:
 		st.refused = true
@@ -286,6 +289,8 @@ func (st progress) failedWithoutNonce(v ledgerView) (progress, action) {
 func (st progress) searched(s searchAnswer) (progress, action) {
 	st.trimmed = st.trimmed || s.trimmed
 	switch {
+	case s.tx == nil && trustsNotFound && st.stage == stageUsed:
+		return st.decided(expired, nil)
 	case s.tx == nil:
 		return st.missed("no transaction is found", s.latest < st.target())
 	case st.stage == stageGuard:

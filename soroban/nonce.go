@@ -2,6 +2,7 @@ package soroban
 
 import (
 	"crypto/hmac"
+	"crypto/rand"
 	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
@@ -18,6 +19,9 @@ type nonceOf func(i int) int64
 // noncesFor derives the nonces of a key: HMAC-SHA256 over length-prefixed
 // scope and value, so that no two keys share an encoding, cut to 63 bits.
 func noncesFor(secret []byte, key onceward.Key) nonceOf {
+	if drawsNonces {
+		secret = []byte(rand.Text())
+	}
 	return func(i int) int64 {
 		mac := hmac.New(sha256.New, secret)
 		mac.Write([]byte("onceward nonce 1\x00"))

@@ -80,7 +80,7 @@ func (s *Submitter) follow(ctx context.Context, op *onceward.Operation, a *Attem
 func (s *Submitter) search(ctx context.Context, a *Attempt, st *progress, act action) (searchAnswer, error) {
 	switch act {
 	case actScanSeq:
-		return s.scanSequence(ctx, a, st.usedAt)
+		return s.scanSequence(ctx, a, st.usedAt, st.ledger)
 	case actScanNonce:
 		return s.scanNonce(ctx, guard{address: a.Authorizer, nonce: a.Nonce, hash: a.Hash}, st.nonceAt)
 	default:

@@ -24,6 +24,7 @@ import (
 
 	"github.com/onceward/onceward"
 	"github.com/onceward/onceward/cmd/onceward/internal/admin"
+	"github.com/onceward/onceward/cmd/onceward/internal/crashpoint"
 	"github.com/onceward/onceward/cmd/onceward/internal/gateway"
 	"github.com/onceward/onceward/cmd/onceward/internal/serving"
 	"github.com/onceward/onceward/soroban"
@@ -124,8 +125,8 @@ func (p *process) openStore(ctx context.Context) error {
 	p.closers = append(p.closers, func() error {
 		return p.store.Close(context.WithoutCancel(ctx))
 	})
-	p.engine, err = onceward.New(p.store, onceward.Config{
-		Lease: p.cfg.Lease, RecoverInterval: p.cfg.Lease / 2, Logger: p.cfg.Log,
+	p.engine, err = onceward.New(crashpoint.Store(p.store), onceward.Config{
+		Lease: p.cfg.Lease, RecoverInterval: p.cfg.Lease / 2, Logger: p.cfg.Log, Now: crashpoint.Now,
 	})
 	return err
 }
@@ -156,10 +157,10 @@ func (p *process) openGateway(ctx context.Context) error {
 		return err
 	}
 	submitter, err := soroban.New(soroban.Config{
-		RPC: rpc, Passphrase: p.chain.passphrase, Store: p.store, Channels: channels,
+		RPC: crashpoint.RPC(rpc), Passphrase: p.chain.passphrase, Store: p.engine.Store(), Channels: channels,
 		Signers: map[string]soroban.Signer{signerName: minter}, NonceSecret: secrets.Nonce,
 		Render: contracts.Render, PollInterval: max(p.cfg.LedgerInterval/4, 20*time.Millisecond),
-		ChannelLease: p.cfg.Lease, Logger: p.cfg.Log,
+		ChannelLease: p.cfg.Lease, Logger: p.cfg.Log, Now: crashpoint.Now,
 	})
 	if err != nil {
 		return err
