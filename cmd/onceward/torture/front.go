@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -92,7 +93,7 @@ func (f *front) lie(w http.ResponseWriter, r *http.Request, id json.RawMessage) 
 		xdr.TransactionResultCodeTxInternalError,
 	})
 	result := map[string]any{"latestLedger": f.c.chain.LatestLedger(), "latestLedgerCloseTime": "0", "hash": ""}
-	name := code.String()
+	name := strings.TrimPrefix(code.String(), "TransactionResultCode")
 	if code == xdr.TransactionResultCodeTxSuccess {
 		name = pick(f.c.dice, []string{"PENDING", "DUPLICATE", "TRY_AGAIN_LATER"})
 		result["status"] = name

@@ -172,7 +172,7 @@ func (g *gateway) learn() {
 	}
 	text := g.log.String()
 	g.log = nil
-	g.c.faults.add("seen: channel quarantined", strings.Count(text, "channel is ahead of its record"))
+	g.c.faults.add("seen: channel quarantined", strings.Count(text, "channel in quarantine"))
 	if strings.Contains(text, "DATA RACE") {
 		g.c.history.violate(0, "data race:\n%s", last(text))
 	}
