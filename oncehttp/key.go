@@ -23,7 +23,10 @@ func ParseKey(value string, strict bool) (string, error) {
 			return "", fmt.Errorf(`%w: %w; write it as "key"`, onceward.ErrKeyInvalid, err)
 		}
 	}
-	return key, checkKey(key)
+	if err := checkKey(key); err != nil {
+		return "", err
+	}
+	return key, nil
 }
 
 func checkKey(key string) error {
