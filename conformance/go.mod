@@ -2,7 +2,10 @@ module github.com/onceward/onceward/conformance
 
 go 1.26.0
 
-require github.com/onceward/onceward v0.0.0
+require (
+	github.com/dunglas/httpsfv v1.1.2
+	github.com/onceward/onceward v0.0.0
+)
 
 require (
 	github.com/dustin/go-humanize v1.1.0 // indirect
