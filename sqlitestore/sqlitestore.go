@@ -87,7 +87,7 @@ func (s *Store) open(ctx context.Context) error {
 		return err
 	}
 	err := retryBusy(ctx, s.cfg.BusyTimeout, func() (err error) {
-		s.get, err = s.db.PrepareContext(ctx, statement(sqlGet)) //nolint:sqlclosecheck // Close closes it
+		s.get, err = s.db.PrepareContext(ctx, statement(sqlGet))
 		return err
 	})
 	if err != nil {
