@@ -58,7 +58,7 @@ func withFault(t *testing.T, store onceward.Store, policy onceward.CrashPolicy, 
 		if err := op.Checkpoint(ctx, "sent", nil); err != nil {
 			return onceward.Response{}, err
 		}
-		time.Sleep(15 * time.Second) // a renewal comes in between
+		<-time.After(15 * time.Second) // a renewal comes in between
 		effects++
 		return body("paid"), nil
 	}
@@ -85,7 +85,7 @@ func withFault(t *testing.T, store onceward.Store, policy onceward.CrashPolicy, 
 		case code == "" && effects > 0:
 			t.Errorf("%s, try %d: the effect has happened, the client hears %v", name, try, err)
 		}
-		time.Sleep(40 * time.Second)
+		<-time.After(40 * time.Second)
 	}
 	t.Errorf("%s: no answer after 10 tries", name)
 }

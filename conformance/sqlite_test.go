@@ -221,3 +221,35 @@ func TestSQLiteQueriesUseIndexes(t *testing.T) {
 		}
 	}
 }
+
+// The backup that the documentation names is consistent while everything runs,
+// and a store again.
+func TestSQLiteBackup(t *testing.T) {
+	t.Parallel()
+	f := newFile(t, "")
+	s := f.open(t, sqlitestore.Config{})
+	for i := range 50 {
+		claim(t, s, i)
+	}
+	var writing sync.WaitGroup
+	for i := range 50 {
+		writing.Go(func() {
+			if _, err := s.Claim(t.Context(), request(100+i)); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	copied := filepath.Join(t.TempDir(), "backup.db")
+	f.exec(t, "VACUUM INTO ?", copied)
+	writing.Wait()
+	b := openFile(t, copied, "")
+	restored := b.open(t, sqlitestore.Config{CheckMigrated: true})
+	for i := range 50 {
+		if res, err := restored.Claim(t.Context(), request(i)); err != nil || res.Won {
+			t.Errorf("claim %d: won %v, %v", i, res.Won, err)
+		}
+	}
+	if got := b.ask(t, "PRAGMA integrity_check"); got != "ok" {
+		t.Error(got)
+	}
+}
