@@ -85,3 +85,40 @@ func TestNaturalKeyAfterACrash(t *testing.T) {
 		})
 	}
 }
+
+// The handler dies under both names at once: the outer record never stands in
+// the way of what the inner one decides.
+func TestNaturalKeyWhoseHandlerPanics(t *testing.T) {
+	t.Parallel()
+	for _, policy := range []onceward.CrashPolicy{onceward.Hold, onceward.Rerun, onceward.Reconcile} {
+		synctest.Test(t, func(t *testing.T) {
+			eng := newEngine(t, memstore.New(), onceward.Config{})
+			if err := eng.Register("pay", verdict(onceward.Completed)); err != nil {
+				t.Fatal(err)
+			}
+			func() {
+				defer func() {
+					if recover() == nil {
+						t.Error("the panic did not come through")
+					}
+				}()
+				_, _ = eng.DoNatural(t.Context(), under(policy), ballot, func(context.Context, *onceward.Operation) (onceward.Response, error) {
+					panic("boom")
+				})
+			}()
+			out, err := eng.DoNatural(t.Context(), under(policy), ballot, answering("again"))
+			switch policy {
+			case onceward.Hold:
+				wantCode(t, err, onceward.CodeOutcomeUnknown)
+				if e, _ := errors.AsType[*onceward.Error](err); e.Record.Key != ballot {
+					t.Errorf("the error is about %+v", e.Record.Key)
+				}
+				wantStatus(t, eng, ballot, onceward.StatusHeld)
+			case onceward.Rerun:
+				wantBody(t, out, err, "again")
+			case onceward.Reconcile:
+				wantBody(t, out, err, "found")
+			}
+		})
+	}
+}
