@@ -220,6 +220,9 @@ func (x *exchange) fail(err error) {
 	p := ProblemOf(err)
 	p.Key, p.PolicyURL = x.key, x.g.opt.PolicyURL
 	e, _ := errors.AsType[*onceward.Error](err)
+	if made, ok := x.req.Key.Time(); ok && onceward.CodeOf(err) == onceward.CodeKeyExpired {
+		x.expires = made.Add(x.req.Retention) // it has been
+	}
 	if e != nil && e.Record != nil {
 		x.expires = e.Record.ExpiresAt
 		if names := differing(e.Record.Detail, x.req.Detail); e.Code == onceward.CodeKeyReused && len(names) > 0 {
@@ -247,9 +250,16 @@ func (x *exchange) reset() {
 // mark adds what every keyed answer carries.
 func (x *exchange) mark(h http.Header) {
 	h["Link"] = append(slices.Clip(h["Link"]), x.g.link)
-	if !x.expires.IsZero() && x.expires.Before(onceward.Never) {
-		h[HeaderExpires] = []string{x.expires.UTC().Format(http.TimeFormat)}
+	if x.key == "" && len(x.natural) == 0 {
+		return // there is no key that could expire
 	}
+	expires := x.expires
+	if expires.IsZero() || !expires.Before(onceward.Never) {
+		// Nothing is recorded yet, or without an end: what this key comes to
+		// will be kept at least as if it came to it now.
+		expires = x.g.eng.Config().Now().Add(x.g.opt.Retention)
+	}
+	h[HeaderExpires] = []string{expires.UTC().Format(http.TimeFormat)}
 }
 
 var headerTrue = []string{"true"}

@@ -12,7 +12,8 @@ import (
 const (
 	// HeaderReplayed is "true" on an answer that an earlier request recorded.
 	HeaderReplayed = "Idempotent-Replayed"
-	// HeaderExpires is the HTTP date until which the answer is kept.
+	// HeaderExpires is the HTTP date until which the answer is kept; while there
+	// is no answer, the date until which one that came now would be.
 	HeaderExpires = "Idempotency-Key-Expires"
 )
 
