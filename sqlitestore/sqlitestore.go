@@ -87,7 +87,7 @@ func (s *Store) open(ctx context.Context) error {
 		return err
 	}
 	var err error
-	if s.get, err = s.db.PrepareContext(ctx, statement(sqlGet)); err != nil {
+	if s.get, err = s.db.PrepareContext(ctx, single(sqlGet)); err != nil {
 		return explain("preparing to read", err)
 	}
 	s.group, err = groupcommit.New(s.writer.commit, groupcommit.Config{
