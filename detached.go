@@ -129,8 +129,6 @@ func (d *detached) Value(key any) any {
 	return d.values.Value(key)
 }
 
-// String names the context where contexts are printed.
-func (d *detached) String() string { return fmt.Sprintf("%v.detached", d.values) }
 
 // errReturned ends the context of a call of the store that has returned.
 var errReturned = fmt.Errorf("onceward: the store has returned: %w", context.Canceled)
