@@ -60,7 +60,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	case requests < 1 || requests > 10_000_000:
 		return fmt.Errorf("-requests %d: give 1 to 10000000", requests)
 	}
-	costs, err := measure(ctx, sides(), rounds, requests)
+	costs, err := measure(ctx, sides(), rounds, requests) //nolint:contextcheck // the requests have contexts of their own
 	if err != nil {
 		return err
 	}

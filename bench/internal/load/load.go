@@ -9,6 +9,7 @@ package load
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -48,6 +49,9 @@ func (r *Result) Merge(other *Result) {
 	}
 }
 
+// ErrDone ends a caller's turn early, without counting as a failure.
+var ErrDone = errors.New("load: there is nothing more to do")
+
 // Request does one request of a caller, numbered from 0.
 type Request func(ctx context.Context, caller int) error
 
@@ -66,7 +70,9 @@ func Run(ctx context.Context, callers int, d time.Duration, request Request) *Re
 			res := &each[i]
 			for !stop.Load() && ctx.Err() == nil {
 				from := time.Now()
-				if err := request(ctx, i); err != nil {
+				if err := request(ctx, i); errors.Is(err, ErrDone) {
+					return
+				} else if err != nil {
 					res.Failed++
 					if res.First == nil {
 						res.First = err

@@ -40,7 +40,13 @@ type Opened struct {
 	ServerCPU func() (time.Duration, error)
 }
 
-// Open of one kind of store. rest is the address after the scheme.
+// Knows reports whether there are stores whose addresses begin with scheme.
+func Knows(scheme string) bool {
+	_, ok := schemes()[scheme]
+	return ok
+}
+
+// open of one kind of store. rest is the address after the scheme.
 type open func(ctx context.Context, rest string, opt Options) (*Opened, error)
 
 // schemes by what stands before the first colon of an address.
