@@ -129,7 +129,6 @@ func (d *detached) Value(key any) any {
 	return d.values.Value(key)
 }
 
-
 // errReturned ends the context of a call of the store that has returned.
 var errReturned = fmt.Errorf("onceward: the store has returned: %w", context.Canceled)
 

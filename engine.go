@@ -282,7 +282,7 @@ func (e *Engine) claim(ctx context.Context, fl *flight, req ClaimRequest) (Claim
 func (e *Engine) claimOnce(call *detached, values context.Context, req ClaimRequest) (ClaimResult, error) {
 	call.start(values, time.Now().Add(e.cfg.StoreTimeout))
 	defer call.end(errReturned)
-	return e.store.Claim(call, req)
+	return e.store.Claim(call, req) //nolint:contextcheck // it has the values it should
 }
 
 func (e *Engine) storeContext(ctx context.Context) (context.Context, context.CancelFunc) {

@@ -131,7 +131,7 @@ func (e *Engine) retry(
 	last := now.Add(limit)
 	for pause, call := 10*time.Millisecond, first; ; pause, call = min(2*pause, time.Second), new(detached) {
 		call.start(values, now.Add(min(e.cfg.StoreTimeout, last.Sub(now))))
-		err := func() error {
+		err := func() error { //nolint:contextcheck // the write gets the context of this call
 			defer call.end(errReturned)
 			return write(call)
 		}()
