@@ -71,6 +71,11 @@ func (g *guard) bodyKey(contentType string, body []byte) (key string, at span, e
 	if g.opt.BodyKey == "" || !isJSON(contentType) || !json.Valid(body) {
 		return "", span{}, nil
 	}
+	return g.memberKey(body)
+}
+
+// memberKey reads the key from a body that is JSON.
+func (g *guard) memberKey(body []byte) (key string, at span, err error) {
 	found := 0
 	walkMembers(body, func(name []byte, value span) {
 		if string(name) == g.opt.BodyKey {

@@ -38,8 +38,9 @@ have go || die "install Go $(sed -n 's/^go //p' go.work) or newer and put it on 
 have_cc || install gcc libc6-dev
 have_cc || die "the race detector needs a C compiler with its headers: install gcc and libc6-dev (or set CC)"
 
-# Every npm package of the tree has a lock file next to its package.json.
-mapfile -t locks < <(find . -name node_modules -prune -o -name package-lock.json -print | sort)
+# Every npm package of the tree has a lock file next to its package.json. Those
+# of bench/ are installed by scripts/bench.sh: no test needs them.
+mapfile -t locks < <(find . -path ./bench -prune -o -name node_modules -prune -o -name package-lock.json -print | sort)
 if [ "${#locks[@]}" -gt 0 ]; then
 	have_node || install nodejs npm
 	have_node || die "the JavaScript client tests and the test vectors need Node.js $NODE_MAJOR or newer and npm; found: $(node --version 2>/dev/null || echo none)"

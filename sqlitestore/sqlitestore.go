@@ -87,7 +87,7 @@ func (s *Store) open(ctx context.Context) error {
 		return err
 	}
 	err := retryBusy(ctx, s.cfg.BusyTimeout, func() (err error) {
-		s.get, err = s.db.PrepareContext(ctx, statement(sqlGet))
+		s.get, err = s.db.PrepareContext(ctx, single(sqlGet))
 		return err
 	})
 	if err != nil {
