@@ -3,8 +3,11 @@ module github.com/onceward/onceward/cmd/onceward
 go 1.26.0
 
 require (
+	github.com/go-jose/go-jose/v4 v4.1.9
+	github.com/jellydator/ttlcache/v3 v3.4.1
 	github.com/onceward/onceward v0.0.0
 	github.com/stellar/go-stellar-sdk v0.7.3
+	golang.org/x/time v0.16.0
 )
 
 require (
