@@ -14,6 +14,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/onceward/onceward"
@@ -153,6 +154,11 @@ func (s *Shelf) List(ctx context.Context, cursor string, limit int) (docs []Docu
 	return docs, page.Next, nil
 }
 
+// IsDocument reports whether a record is a document and no operation.
+func IsDocument(rec *onceward.Record) bool {
+	return rec.Kind == kind && strings.HasPrefix(rec.Key.Scope, onceward.ReservedScope)
+}
+
 // document reads one from its record: what it was put with, or what it was
 // replaced by.
 func document(rec *onceward.Record) (Document, error) {
@@ -160,7 +166,7 @@ func document(rec *onceward.Record) (Document, error) {
 		Name: rec.Key.Value, Data: rec.Detail, Sum: rec.Fingerprint,
 		CreatedAt: rec.ClaimedAt, ExpiresAt: rec.ExpiresAt, claim: rec.Claim(),
 	}
-	if rec.Kind != kind || rec.Status != onceward.StatusStarted {
+	if !IsDocument(rec) || rec.Status != onceward.StatusStarted {
 		return Document{}, fmt.Errorf("the record %s is no document; it was changed from outside", rec.Key.ID())
 	}
 	for _, cp := range rec.Checkpoints {
