@@ -172,7 +172,7 @@ func TestTheChainNeedsNoAnchor(t *testing.T) {
 				sum := sha256.Sum256(detail)
 				set, args = "detail = ?1, fingerprint = ?2", []any{detail, sum[:]}
 			}
-			if _, err := db.ExecContext(t.Context(), "UPDATE onceward_keys SET "+set+" "+where, args...); err != nil {
+			if _, err := db.ExecContext(t.Context(), "UPDATE onceward_keys SET "+set+" "+where, args...); err != nil { //nolint:gosec // two constants
 				t.Fatal(err)
 			}
 			if head, err := l.Verify(t.Context()); !errors.Is(err, audit.ErrBroken) {
