@@ -3,8 +3,12 @@ module github.com/onceward/onceward/cmd/onceward
 go 1.26.0
 
 require (
+	github.com/go-jose/go-jose/v4 v4.1.9
+	github.com/jellydator/ttlcache/v3 v3.4.1
 	github.com/onceward/onceward v0.0.0
 	github.com/stellar/go-stellar-sdk v0.7.3
+	github.com/tink-crypto/tink-go/v2 v2.9.0
+	golang.org/x/time v0.16.0
 )
 
 require (
@@ -14,8 +18,10 @@ require (
 	github.com/klauspost/compress v1.17.6 // indirect
 	github.com/pkg/errors v0.9.1 // indirect
 	github.com/stellar/go-xdr v0.0.0-20260806060815-dc590f17552a // indirect
+	golang.org/x/crypto v0.53.0 // indirect
 	golang.org/x/exp v0.0.0-20231006140011-7918f672742d // indirect
 	golang.org/x/sync v0.24.0 // indirect
+	google.golang.org/protobuf v1.36.11 // indirect
 )
 
 require (

@@ -3,6 +3,10 @@
 //	onceward dev        everything embedded, to try it in a minute
 //	onceward devchain   the development chain alone
 //	onceward channels   create, list and retire channel accounts
+//	onceward keys       look at keys and decide what is held; also operations, sweep, audit
+//	onceward apikeys    make and revoke API keys
+//	onceward keyring    the keys of encryption at rest
+//	onceward completion completion for bash, zsh and fish
 //	onceward version    what this binary was built from
 //
 // Exit status: 0 done, 1 failed, 2 wrong usage.
@@ -34,6 +38,14 @@ type cli struct {
 	Channels channelsCommand `cmd:"" help:"Look after the accounts that supply sequence numbers."`
 	Version  versionCommand  `cmd:"" help:"Print what this binary was built from."`
 
+	Keys       keysCommand       `cmd:"" help:"Look at keys, and decide what no program can."`
+	Operations operationsCommand `cmd:"" help:"Look at operations."`
+	Sweep      sweepCommand      `cmd:"" help:"Delete expired records in one bounded pass; gateways do it by themselves."`
+	Apikeys    apikeysCommand    `cmd:"" name:"apikeys" help:"Make, list and revoke API keys."`
+	Audit      auditCommand      `cmd:"" help:"Read and verify the log of what operators have changed."`
+	Keyring    keyringCommand    `cmd:"" help:"Make, rotate and retire the keys of encryption at rest."`
+	Completion completionCommand `cmd:"" help:"Print a completion script for a shell."`
+
 	LogLevel string `enum:"debug,info,warn,error" default:"info" help:"Least severe log line that is written to standard error (${enum})."`
 }
 
@@ -42,6 +54,7 @@ type process struct {
 	ctx    context.Context //nolint:containedctx // handed to one command, once
 	stdout io.Writer
 	log    *slog.Logger
+	model  *kong.Application // the command line, for its completion
 }
 
 func main() {
@@ -80,9 +93,12 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	}
 	level := slog.LevelInfo
 	_ = level.UnmarshalText([]byte(c.LogLevel)) // the enum admits only its names
-	p := &process{ctx: ctx, stdout: stdout, log: slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: level}))}
+	p := &process{ctx: ctx, stdout: stdout, model: parser.Model, log: slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: level}))}
 	if err := command.Run(p); err != nil && !errors.Is(err, context.Canceled) {
 		fmt.Fprintln(stderr, "onceward:", err)
+		if _, usage := errors.AsType[usageError](err); usage {
+			return exitUsage
+		}
 		return exitFailed
 	}
 	return 0
