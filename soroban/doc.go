@@ -70,6 +70,9 @@
 // any more what became of an envelope: the operation is held for a person. So
 // is one whose network was reset under it.
 //
+// What users have signed themselves is relayed by a Relay, which says what holds
+// for it.
+//
 // Not implemented: fee bumps, restoring archived entries by a transaction of
 // its own, authorization by contracts (C…) or by several signers.
 package soroban

@@ -59,6 +59,11 @@ type plan struct {
 	authorizer string // the signer's account
 	nonce      nonceOf
 	note       []byte
+	// Of a relayed authorization: the entries that its user has signed, their
+	// last ledger, and the most that the transaction may cost.
+	given  []xdr.SorobanAuthorizationEntry
+	until  uint32
+	maxFee int64
 }
 
 func (s *Submitter) plan(inv *Invocation, nonce nonceOf) (*plan, error) {

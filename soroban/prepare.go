@@ -93,6 +93,8 @@ func (s *Submitter) authorization(ctx context.Context, d *draft) (err error) {
 			return err
 		}
 		d.auth, d.until = invokeOp(tx).Auth, d.prior.AuthUntil
+	} else if d.plan.given != nil {
+		d.auth, d.until = d.plan.given, d.plan.until
 	} else {
 		if d.sim, err = s.simulate(ctx, d); err != nil {
 			return err
@@ -207,6 +209,9 @@ func (s *Submitter) assemble(d *draft, maxLedger uint32) (*xdr.Transaction, erro
 		return nil, err
 	}
 	total := s.cfg.InclusionFee + resource
+	if limit := d.plan.maxFee; limit != 0 && total > limit && d.prior == nil {
+		return nil, refuse(RelayFee, "the call may cost %d stroops; at most %d are relayed", total, limit)
+	}
 	if total > math.MaxUint32 {
 		return nil, &UnavailableError{Reason: "the fee exceeds what a transaction can name"}
 	}
