@@ -164,8 +164,13 @@ func (p *process) openGateway(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	relay, err := submitter.NewRelay(RelayPolicy(p.chain.passphrase))
+	if err != nil {
+		return err
+	}
 	p.gateway, err = gateway.New(gateway.Config{
 		Engine: p.engine, Contracts: contracts, Submitter: submitter, Routes: routes,
+		Relay: &gateway.RelayRoute{Pattern: "POST /v1/transactions", Kind: "relay", Relay: relay, Wait: p.cfg.Wait},
 		Scope: gateway.BearerScope, Log: p.cfg.Log,
 		Ready: p.ready,
 	})
