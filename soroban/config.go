@@ -65,6 +65,10 @@ type Config struct {
 	// MaxFee is the most that one envelope may cost, in stroops, whatever a
 	// simulation says. Default 50,000,000 (5 XLM).
 	MaxFee int64
+	// FeeBudget bounds what all envelopes together may cost, in stroops. Each
+	// counts in full when it is signed, whatever is charged for it in the end.
+	// Nil sets no bound. See NewBudget.
+	FeeBudget *Budget
 	// Logger receives what no caller gets to see. Default: discarded.
 	Logger *slog.Logger
 	// Now is the clock; it decides about leases only. Default time.Now.

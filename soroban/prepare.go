@@ -46,6 +46,9 @@ func (s *Submitter) build(ctx context.Context, d *draft) (*Attempt, error) {
 	if err != nil {
 		return nil, fmt.Errorf("soroban: hashing the transaction: %w", err)
 	}
+	if err := s.spend(ctx, int64(tx.Fee)); err != nil {
+		return nil, err
+	}
 	sig, err := signed(ctx, d.channel.signer, hash)
 	if err != nil {
 		return nil, err

@@ -133,6 +133,9 @@ func (r *Relay) feeBump(ctx context.Context, inner *xdr.TransactionV1Envelope) (
 	if err != nil {
 		return nil, fmt.Errorf("soroban: hashing a fee bump: %w", err)
 	}
+	if err := r.s.spend(ctx, int64(env.FeeBump.Tx.Fee)); err != nil {
+		return nil, err
+	}
 	sig, err := signed(ctx, r.payer, hash)
 	if err != nil {
 		return nil, err

@@ -2,6 +2,7 @@
 //
 //	onceward dev        everything embedded, to try it in a minute
 //	onceward devchain   the development chain alone
+//	onceward signer     a daemon that keeps secret keys and signs over a local socket
 //	onceward version    what this binary was built from
 //
 // Exit status: 0 done, 1 failed, 2 wrong usage.
@@ -30,6 +31,7 @@ const (
 type cli struct {
 	Dev      devCommand      `cmd:"" help:"Run everything embedded: SQLite, a development chain, three sample contract endpoints and an admin page."`
 	Devchain devchainCommand `cmd:"" help:"Run the development chain alone: a Stellar RPC for tests, with faults on request."`
+	Signer   signerCommand   `cmd:"" help:"Run a daemon that keeps secret keys and signs over a local socket."`
 	Version  versionCommand  `cmd:"" help:"Print what this binary was built from."`
 
 	LogLevel string `enum:"debug,info,warn,error" default:"info" help:"Least severe log line that is written to standard error (${enum})."`
