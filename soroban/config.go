@@ -2,6 +2,7 @@ package soroban
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -37,6 +38,12 @@ type Config struct {
 	// Render makes an operation's answer. It must depend on its argument
 	// alone: recovery has nothing else, and retries must get the same bytes.
 	Render func(Result) onceward.Response
+
+	// OnOutcome is called with every final outcome, before the key is
+	// completed with its answer: at least once, again after a crash, with the
+	// same Result. Its error leaves the operation to recovery, which calls it
+	// again. It is where webhooks are put into their outbox. Nil for none.
+	OnOutcome func(context.Context, *onceward.Operation, Result, onceward.Response) error
 
 	// LedgerWindow is for how many ledgers an envelope may be applied, 3 to
 	// 1,000. A longer one survives longer outages, a shorter one finds out

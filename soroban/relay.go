@@ -238,6 +238,9 @@ func (r *Relay) Submit(ctx context.Context, op *onceward.Operation, x *Relayed) 
 	}
 	res, err := run(ctx, op, x)
 	if err == nil {
+		err = r.s.announce(ctx, op, res)
+	}
+	if err == nil {
 		op.Conclude(onceward.Completed, "")
 		return res, nil
 	}
@@ -256,6 +259,9 @@ func (r *Relay) Reconcile(ctx context.Context, op *onceward.Operation) (onceward
 		return r.s.Reconcile(ctx, op) // an authorization, or nothing yet
 	}
 	res, err := r.resume(ctx, op)
+	if err == nil {
+		err = r.s.announce(ctx, op, res)
+	}
 	if err != nil {
 		return r.ending(ctx, op, err)
 	}

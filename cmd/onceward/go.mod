@@ -4,6 +4,7 @@ go 1.26.0
 
 require (
 	github.com/onceward/onceward v0.0.0
+	github.com/standard-webhooks/standard-webhooks/libraries v0.0.1
 	github.com/stellar/go-stellar-sdk v0.7.3
 )
 

@@ -29,6 +29,7 @@ import (
 	"github.com/onceward/onceward/soroban"
 	"github.com/onceward/onceward/soroban/devchain"
 	"github.com/onceward/onceward/sqlitestore"
+	"github.com/onceward/onceward/webhook"
 )
 
 // Config of the development process.
@@ -41,6 +42,8 @@ type Config struct {
 	LedgerInterval time.Duration
 	Lease          time.Duration
 	Wait           time.Duration
+	WebhookURL     string
+	WebhookSecret  string
 	Channels       int
 	Out            io.Writer
 	Log            *slog.Logger
@@ -57,6 +60,7 @@ type process struct {
 	store      *sqlitestore.Store
 	engine     *onceward.Engine
 	gateway    *gateway.Gateway
+	outbox     *webhook.Outbox // nil without a receiver
 }
 
 // Run serves until ctx ends, then drains.
@@ -155,11 +159,15 @@ func (p *process) openGateway(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	announce, err := p.openOutbox()
+	if err != nil {
+		return err
+	}
 	submitter, err := soroban.New(soroban.Config{
 		RPC: rpc, Passphrase: p.chain.passphrase, Store: p.store, Channels: channels,
 		Signers: map[string]soroban.Signer{signerName: minter}, NonceSecret: secrets.Nonce,
 		Render: contracts.Render, PollInterval: max(p.cfg.LedgerInterval/4, 20*time.Millisecond),
-		ChannelLease: p.cfg.Lease, Logger: p.cfg.Log,
+		ChannelLease: p.cfg.Lease, OnOutcome: announce, Logger: p.cfg.Log,
 	})
 	if err != nil {
 		return err
@@ -192,6 +200,9 @@ func (p *process) serve() {
 	}
 	p.group.Go("engine", p.engine.Run)
 	p.group.Go("gateway", p.gateway.Run)
+	if p.outbox != nil {
+		p.group.Go("webhooks", p.outbox.Run)
+	}
 	p.group.Serve("admin", p.admin, admin.Handler(p.store, p.cfg.Log))
 	p.group.Serve("api", p.api, http.Handler(p.gateway))
 }
