@@ -110,7 +110,7 @@ func TestBudgetMetamorphicSharing(t *testing.T) {
 			for i := range 2 {
 				wg.Go(func() {
 					for _, n := range amounts[30*i : 30*i+30] {
-						if b.Take(context.Background(), big.NewInt(n)) == nil {
+						if b.Take(t.Context(), big.NewInt(n)) == nil {
 							total.Add(n)
 						}
 					}

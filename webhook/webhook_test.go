@@ -22,7 +22,7 @@ import (
 	"github.com/onceward/onceward/webhook"
 )
 
-const secret = "whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="
+const secret = "whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=" //nolint:gosec // of these tests alone
 
 // receiver is the other system, without a network.
 type receiver struct {
@@ -302,11 +302,11 @@ func TestManyProcesses(t *testing.T) {
 		b := outbox(t, store, r)
 		wg.Go(func() {
 			for _, id := range ids {
-				if err := b.Enqueue(context.Background(), event(id)); err != nil {
+				if err := b.Enqueue(t.Context(), event(id)); err != nil {
 					t.Error(err)
 				}
 			}
-			if _, err := b.Deliver(context.Background()); err != nil {
+			if _, err := b.Deliver(t.Context()); err != nil {
 				t.Error(err)
 			}
 		})

@@ -58,7 +58,8 @@ func (w *wallet) vote(proposal xdr.Uint64, source string, seq int64) (*txnbuild.
 			FunctionName:    "cast",
 			Args: []xdr.ScVal{
 				{Type: xdr.ScValTypeScvAddress, Address: &xdr.ScAddress{Type: xdr.ScAddressTypeScAddressTypeAccount, AccountId: &self}},
-				{Type: xdr.ScValTypeScvU64, U64: &proposal}, {Type: xdr.ScValTypeScvBool, B: new(true)},
+				{Type: xdr.ScValTypeScvU64, U64: &proposal},
+				{Type: xdr.ScValTypeScvBool, B: new(true)},
 			},
 		},
 	}}

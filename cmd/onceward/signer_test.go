@@ -31,7 +31,7 @@ func TestSignerDaemon(t *testing.T) {
 	if err := os.WriteFile(seed, []byte(key.Seed()+"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.CommandContext(context.Background(), binary, "signer", "--listen=unix:"+socket, "--seed-file="+seed, "--per-day=2")
+	cmd := exec.CommandContext(context.WithoutCancel(t.Context()), binary, "signer", "--listen=unix:"+socket, "--seed-file="+seed, "--per-day=2")
 	log := &lockedBuffer{}
 	cmd.Stderr = log
 	out, err := cmd.StdoutPipe()

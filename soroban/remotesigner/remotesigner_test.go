@@ -84,7 +84,7 @@ func TestSign(t *testing.T) {
 	var wg sync.WaitGroup
 	for i := range 50 {
 		wg.Go(func() {
-			hash := [32]byte{byte(i)}
+			hash := [32]byte{byte(i)} //nolint:gosec // below 50
 			sig, err := client(t, socket, one.Address()).Sign(t.Context(), hash)
 			if err != nil || key.Verify(hash[:], sig) != nil {
 				t.Errorf("%x, %v", sig, err)
