@@ -15,6 +15,8 @@ type devCommand struct {
 	LedgerInterval time.Duration `default:"1s" help:"Time between two ledgers of the embedded chain (${default})."`
 	Lease          time.Duration `default:"2s" help:"How long a crash blocks a key (${default}); production uses 30s."`
 	Wait           time.Duration `default:"0s" help:"How long a request waits while another one with its key is running; 0 answers 409 at once (${default})."`
+	WebhookURL     string        `name:"webhook-url" placeholder:"URL" help:"Post a signed webhook there for every final outcome."`
+	WebhookSecret  string        `name:"webhook-secret" placeholder:"whsec_…" help:"Secret that signs webhooks; better set ONCEWARD_DEV_WEBHOOK_SECRET."`
 	Channels       int           `default:"8" help:"Accounts that supply sequence numbers: the number of transactions in one ledger (${default})."`
 }
 
@@ -33,6 +35,7 @@ func (c *devCommand) Run(p *process) error {
 	return dev.Run(p.ctx, dev.Config{
 		Listen: c.Listen, AdminListen: c.AdminListen, RPCListen: c.RPCListen, RPCURL: c.RPCURL,
 		Data: c.Data, LedgerInterval: c.LedgerInterval, Lease: c.Lease, Wait: c.Wait,
+		WebhookURL: c.WebhookURL, WebhookSecret: c.WebhookSecret,
 		Channels: c.Channels, Out: p.stdout, Log: p.log,
 	})
 }

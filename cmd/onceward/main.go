@@ -7,6 +7,7 @@
 //	onceward apikeys    make and revoke API keys
 //	onceward keyring    the keys of encryption at rest
 //	onceward completion completion for bash, zsh and fish
+//	onceward signer     a daemon that keeps secret keys and signs over a local socket
 //	onceward version    what this binary was built from
 //
 // Exit status: 0 done, 1 failed, 2 wrong usage.
@@ -36,6 +37,7 @@ type cli struct {
 	Dev      devCommand      `cmd:"" help:"Run everything embedded: SQLite, a development chain, three sample contract endpoints and an admin page."`
 	Devchain devchainCommand `cmd:"" help:"Run the development chain alone: a Stellar RPC for tests, with faults on request."`
 	Channels channelsCommand `cmd:"" help:"Look after the accounts that supply sequence numbers."`
+	Signer   signerCommand   `cmd:"" help:"Run a daemon that keeps secret keys and signs over a local socket."`
 	Version  versionCommand  `cmd:"" help:"Print what this binary was built from."`
 
 	Keys       keysCommand       `cmd:"" help:"Look at keys, and decide what no program can."`

@@ -30,6 +30,7 @@ import (
 	"github.com/onceward/onceward/soroban"
 	"github.com/onceward/onceward/soroban/devchain"
 	"github.com/onceward/onceward/sqlitestore"
+	"github.com/onceward/onceward/webhook"
 )
 
 // Config of the development process.
@@ -42,6 +43,8 @@ type Config struct {
 	LedgerInterval time.Duration
 	Lease          time.Duration
 	Wait           time.Duration
+	WebhookURL     string
+	WebhookSecret  string
 	Channels       int
 	Out            io.Writer
 	Log            *slog.Logger
@@ -58,6 +61,7 @@ type process struct {
 	store      *sqlitestore.Store
 	engine     *onceward.Engine
 	gateway    *gateway.Gateway
+	outbox     *webhook.Outbox // nil without a receiver
 }
 
 // Run serves until ctx ends, then drains.
@@ -156,17 +160,26 @@ func (p *process) openGateway(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	announce, err := p.openOutbox()
+	if err != nil {
+		return err
+	}
 	submitter, err := soroban.New(soroban.Config{
 		RPC: crashpoint.RPC(rpc), Passphrase: p.chain.passphrase, Store: p.engine.Store(), Channels: channels,
 		Signers: map[string]soroban.Signer{signerName: minter}, NonceSecret: secrets.Nonce,
 		Render: contracts.Render, PollInterval: max(p.cfg.LedgerInterval/4, 20*time.Millisecond),
-		ChannelLease: p.cfg.Lease, Logger: p.cfg.Log, Now: crashpoint.Now,
+		ChannelLease: p.cfg.Lease, OnOutcome: announce, Logger: p.cfg.Log, Now: crashpoint.Now,
 	})
+	if err != nil {
+		return err
+	}
+	relay, err := submitter.NewRelay(RelayPolicy(p.chain.passphrase))
 	if err != nil {
 		return err
 	}
 	p.gateway, err = gateway.New(gateway.Config{
 		Engine: p.engine, Contracts: contracts, Submitter: submitter, Routes: routes,
+		Relay: &gateway.RelayRoute{Pattern: "POST /v1/transactions", Kind: "relay", Relay: relay, Wait: p.cfg.Wait},
 		Scope: gateway.BearerScope, Log: p.cfg.Log,
 		Ready: p.ready,
 	})
@@ -188,6 +201,9 @@ func (p *process) serve() {
 	}
 	p.group.Go("engine", p.engine.Run)
 	p.group.Go("gateway", p.gateway.Run)
+	if p.outbox != nil {
+		p.group.Go("webhooks", p.outbox.Run)
+	}
 	p.group.Serve("admin", p.admin, admin.Handler(p.store, p.cfg.Log))
 	p.group.Serve("api", p.api, http.Handler(p.gateway))
 }

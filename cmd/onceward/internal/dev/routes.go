@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/onceward/onceward/cmd/onceward/internal/gateway"
+	"github.com/onceward/onceward/soroban"
 	"github.com/onceward/onceward/soroban/devchain"
 )
 
@@ -36,5 +37,18 @@ func Routes(passphrase string, wait time.Duration) []gateway.Route {
 			Texts:  map[string]int{"reason": maxReason},
 			Signer: signerName, Wait: wait,
 		},
+	}
+}
+
+// RelayPolicy admits what users may do for themselves: the functions of the
+// sample contracts that ask for their own authorization. The minter pays for
+// their transactions.
+func RelayPolicy(passphrase string) soroban.RelayPolicy {
+	return soroban.RelayPolicy{
+		Allow: []soroban.Allowed{
+			{Contract: devchain.ContractID(passphrase, "content"), Function: "submit"},
+			{Contract: devchain.ContractID(passphrase, "votes"), Function: "cast"},
+		},
+		FeeSigner: signerName,
 	}
 }

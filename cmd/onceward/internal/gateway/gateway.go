@@ -25,6 +25,8 @@ type Config struct {
 	Contracts *Contracts
 	Submitter *soroban.Submitter
 	Routes    []Route
+	// Relay is the endpoint that takes what users have signed; nil for none.
+	Relay *RelayRoute
 	// Scope names the principal of a request; its error is answered with 401.
 	Scope func(*http.Request) (string, error)
 	// Ready reports what the gateway depends on, by name; nil errors are well.
@@ -66,6 +68,13 @@ func New(cfg Config) (*Gateway, error) {
 				Title: "This endpoint takes " + method + " only",
 			}.write(w)
 		})
+	}
+	if cfg.Relay != nil {
+		route, err := g.relay(cfg.Relay)
+		if err != nil {
+			return nil, err
+		}
+		published = append(published, route)
 	}
 	g.mux.HandleFunc("GET /v1/operations", g.operationByKey)
 	g.mux.HandleFunc("GET /v1/operations/{id}", g.operationByID)

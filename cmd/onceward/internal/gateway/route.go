@@ -38,6 +38,8 @@ type Route struct {
 	// NaturalKey lists the members of the body that identify the operation
 	// whatever key the client sends; each carries an argument. Empty for none.
 	NaturalKey []string
+	// Limits bound what all operations together use up.
+	Limits []Limit
 	// Wait is how long a request waits for another's answer to the same key.
 	// Zero answers 409 in-progress at once.
 	Wait time.Duration
@@ -63,7 +65,7 @@ func LoadContracts(ctx context.Context, rpc soroban.Ledgers, routes []Route) (*C
 		c.specs[r.Contract] = spec
 	}
 	for _, r := range routes {
-		if err := c.check(r); err != nil {
+		if err := errors.Join(c.check(r), c.checkLimits(r)); err != nil {
 			return nil, fmt.Errorf("route %s: %w", r.Pattern, err)
 		}
 	}

@@ -80,8 +80,16 @@ func bodyProblem(err error) problem {
 func (g *Gateway) submit(route *Route) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		op := onceward.FromContext(r.Context())
+		giveBack, err := g.take(r.Context(), route, invocationOf(r.Context()))
+		if err != nil {
+			g.limited(op, err).write(w)
+			return
+		}
 		resp, err := g.cfg.Submitter.Do(r.Context(), op, invocationOf(r.Context()))
 		if err != nil {
+			if len(op.Checkpoints()) == 0 {
+				giveBack()
+			}
 			g.refusal(route, op, err).write(w)
 			return
 		}
