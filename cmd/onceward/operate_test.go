@@ -219,7 +219,7 @@ func TestOperatorHoldsARunningOne(t *testing.T) {
 	key := onceward.Key{Scope: "key:acme", Value: "running"}
 	d.use(t, func(eng *onceward.Engine) {
 		_, err := eng.Do(t.Context(), onceward.Request{Key: key}, func(context.Context, *onceward.Operation) (onceward.Response, error) {
-			done(t, nil, "keys", "hold", "--store", d.dsn, key.ID().String(), "--reason=it is stuck")
+			done(t, nil, "keys", "hold", "--store", d.dsn, key.ID().String(), "--reason=it is stuck") //nolint:contextcheck // the test's own ends it
 			return onceward.Response{Status: 201}, nil
 		})
 		if err == nil {

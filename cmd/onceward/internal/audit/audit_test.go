@@ -1,7 +1,9 @@
 package audit_test
 
 import (
+	"bytes"
 	"context"
+	"crypto/sha256"
 	"database/sql"
 	"errors"
 	"fmt"
@@ -147,6 +149,36 @@ func remake(t *testing.T, l *audit.Log, db *sql.DB) {
 	fill(t, l, 4)
 	if _, err := l.Verify(t.Context()); err != nil {
 		t.Fatalf("the chain itself is whole: %v", err)
+	}
+}
+
+// TestTheChainNeedsNoAnchor where an entry was changed and stands no longer
+// between its neighbours, or does not fit its own hash.
+func TestTheChainNeedsNoAnchor(t *testing.T) {
+	t.Parallel()
+	for name, seq := range map[string]int64{"in the middle, with its hash": 3, "the last": 5} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			l, db := open(t)
+			fill(t, l, 5)
+			var detail []byte
+			where := fmt.Sprintf("WHERE scope = 'onceward:audit' AND key = '%019d'", seq)
+			if err := db.QueryRowContext(t.Context(), "SELECT detail FROM onceward_keys "+where).Scan(&detail); err != nil {
+				t.Fatal(err)
+			}
+			detail = bytes.ReplaceAll(detail, []byte("ops@example"), []byte("eve@example"))
+			set, args := "detail = ?1", []any{detail}
+			if seq == 3 {
+				sum := sha256.Sum256(detail)
+				set, args = "detail = ?1, fingerprint = ?2", []any{detail, sum[:]}
+			}
+			if _, err := db.ExecContext(t.Context(), "UPDATE onceward_keys SET "+set+" "+where, args...); err != nil { //nolint:gosec // two constants
+				t.Fatal(err)
+			}
+			if head, err := l.Verify(t.Context()); !errors.Is(err, audit.ErrBroken) {
+				t.Fatalf("head %v, %v", head, err)
+			}
+		})
 	}
 }
 

@@ -159,7 +159,7 @@ func (q *Quota) Middleware(scope func(*http.Request) (string, error)) func(http.
 				next.ServeHTTP(w, r) // it has no principal; the guard says so
 				return
 			}
-			release, refusal := q.admit(r, s)
+			release, refusal := q.admit(r, s) //nolint:contextcheck // the request carries it
 			if refusal != nil {
 				refusal.PolicyURL = q.cfg.PolicyURL
 				refusal.Write(w, r)

@@ -123,10 +123,10 @@ func (q *Quota) recount(r *http.Request, scope string, s *stored, limit int) {
 	before := s.count
 	s.mu.Unlock()
 	now := q.cfg.Now()
-	n, err := q.counter.CountKeys(ctx, scope, now, limit)
+	n, err := q.counter.CountKeys(ctx, scope, now, limit) //nolint:contextcheck // it is the request's
 	if err != nil {
 		if r.Context().Err() == nil {
-			q.cfg.Logger.ErrorContext(ctx, "the keys of a scope could not be counted", "scope", scope, "err", err)
+			q.cfg.Logger.ErrorContext(ctx, "the keys of a scope could not be counted", "scope", scope, "err", err) //nolint:contextcheck // it is the request's
 		}
 		return
 	}

@@ -85,10 +85,13 @@ type decoder struct {
 // length reads how many bytes, or items of at least one byte, follow.
 func (d *decoder) length() int {
 	v, n := binary.Uvarint(d.rest)
-	if d.broken = d.broken || n <= 0 || v > uint64(len(d.rest)-n); d.broken {
+	if d.broken = d.broken || n <= 0; d.broken {
 		return 0
 	}
 	d.rest = d.rest[n:]
+	if d.broken = v > uint64(len(d.rest)); d.broken {
+		return 0
+	}
 	return int(v) //nolint:gosec // not above the length of a slice
 }
 

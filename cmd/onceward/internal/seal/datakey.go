@@ -47,9 +47,6 @@ type wrappedKey struct {
 	Wrapped []byte `json:"wrapped"`
 }
 
-// errNoKey means that the scope has no data key.
-var errNoKey = errors.New("the scope has no data key")
-
 func newDataKey(id keyID, plain []byte) (*dataKey, error) {
 	a, err := subtle.NewXChaCha20Poly1305(plain)
 	if err != nil {

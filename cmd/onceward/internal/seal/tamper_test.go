@@ -15,8 +15,8 @@ import (
 func TestTampering(t *testing.T) {
 	t.Parallel()
 	inner := memstore.New()
-	f := &forger{Store: inner}
-	s := open(t, f, newKeyring(t), seal.Config{Logger: quiet()})
+	ring := newKeyring(t)
+	s := open(t, inner, ring, seal.Config{Logger: quiet()})
 	other := onceward.Key{Scope: alice.Scope, Value: "order-2"} // the same data key
 	bob := onceward.Key{Scope: "bob", Value: alice.Value}
 	for _, key := range []onceward.Key{alice, other, bob} {
@@ -63,8 +63,10 @@ func TestTampering(t *testing.T) {
 		"the record under another key":    func(r *onceward.Record) { r.Key.Value = "order-9" },
 		"the record under another tenant": func(r *onceward.Record) { r.Key.Scope = "bob" },
 	} {
-		t.Run(name, func(t *testing.T) { //nolint:paralleltest // they share the forger
-			f.forge = nil
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := &forger{Store: inner}
+			s := open(t, f, ring, seal.Config{Logger: quiet()})
 			intact(t, s, alice)
 			f.forge = forge
 			rec, err := get(t, s, alice)
@@ -107,6 +109,52 @@ func TestAnOlderAnswerIsNotTheNewerClaims(t *testing.T) {
 	f.forge = func(r *onceward.Record) { r.Status, r.Response = onceward.StatusCompleted, old.Response }
 	if _, err := s.Get(t.Context(), onceward.GetRequest{Key: alice, Now: req.Now}); !errors.Is(err, seal.ErrTampered) {
 		t.Errorf("got %v", err)
+	}
+}
+
+// TestABodyAloneIsBound: an answer without a header has nothing else to tell
+// whose it is.
+func TestABodyAloneIsBound(t *testing.T) {
+	t.Parallel()
+	f := &forger{Store: memstore.New()}
+	s := open(t, f, newKeyring(t), seal.Config{})
+	claim := begin(t, s, alice)
+	err := s.Complete(t.Context(), onceward.CompleteRequest{
+		Claim: claim, Now: time.Now(), Status: onceward.StatusCompleted,
+		Response: &onceward.Response{Status: 201, Body: []byte("x")}, ExpiresAt: onceward.Never,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if rec, err := get(t, s, alice); err != nil || string(rec.Response.Body) != "x" {
+		t.Fatalf("got %+v, %v", rec.Response, err)
+	}
+	for name, forge := range map[string]func(*onceward.Record){
+		"token":  func(r *onceward.Record) { r.Token++ },
+		"owner":  func(r *onceward.Record) { r.Owner[3]++ },
+		"status": func(r *onceward.Record) { r.Response.Status = 202 },
+	} {
+		f.forge = forge
+		if _, err := get(t, s, alice); !errors.Is(err, seal.ErrTampered) {
+			t.Errorf("another %s: %v", name, err)
+		}
+	}
+}
+
+// TestCheckpointsOfALaterClaim do not fit a record that was put back to an
+// earlier one.
+func TestCheckpointsOfALaterClaim(t *testing.T) {
+	t.Parallel()
+	f := &forger{Store: memstore.New()}
+	s := open(t, f, newKeyring(t), seal.Config{})
+	begin(t, s, alice)
+	f.forge = func(r *onceward.Record) { r.Token-- }
+	if _, err := get(t, s, alice); !errors.Is(err, seal.ErrTampered) {
+		t.Errorf("got %v", err)
+	}
+	f.forge = func(r *onceward.Record) { r.Token++ } // as after a takeover
+	if rec, err := get(t, s, alice); err != nil || len(rec.Checkpoints) != 2 {
+		t.Errorf("got %d checkpoints, %v", len(rec.Checkpoints), err)
 	}
 }
 

@@ -56,6 +56,9 @@ func TestDocumentsLiveAndDie(t *testing.T) {
 		if _, created := put(t, s, "a", "one", time.Time{}); !created {
 			t.Fatal("not created")
 		}
+		if _, created := put(t, s, "a", "one", time.Time{}); created {
+			t.Fatal("created twice")
+		}
 		doc, created := put(t, s, "a", "two", time.Time{})
 		if created || string(doc.Data) != "one" {
 			t.Fatalf("a second Put: created %v, %q", created, doc.Data)
