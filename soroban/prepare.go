@@ -46,7 +46,7 @@ func (s *Submitter) build(ctx context.Context, d *draft) (*Attempt, error) {
 	if err != nil {
 		return nil, fmt.Errorf("soroban: hashing the transaction: %w", err)
 	}
-	if err := s.spend(ctx, int64(tx.Fee)); err != nil {
+	if err := s.afford(ctx, d, int64(tx.Fee)); err != nil {
 		return nil, err
 	}
 	sig, err := signed(ctx, d.channel.signer, hash)
@@ -212,9 +212,6 @@ func (s *Submitter) assemble(d *draft, maxLedger uint32) (*xdr.Transaction, erro
 		return nil, err
 	}
 	total := s.cfg.InclusionFee + resource
-	if limit := d.plan.maxFee; limit != 0 && total > limit && d.prior == nil {
-		return nil, refuse(RelayFee, "the call may cost %d stroops; at most %d are relayed", total, limit)
-	}
 	if total > math.MaxUint32 {
 		return nil, &UnavailableError{Reason: "the fee exceeds what a transaction can name"}
 	}
