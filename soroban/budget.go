@@ -210,6 +210,16 @@ func TakeAll(ctx context.Context, n *big.Int, budgets ...*Budget) error {
 	return nil
 }
 
+// afford books the fee of a draft, and holds the first one of a relayed call
+// against its limit. A later one follows an authorization that was seen, so
+// that refusing it would not undo anything.
+func (s *Submitter) afford(ctx context.Context, d *draft, fee int64) error {
+	if limit := d.plan.maxFee; limit != 0 && fee > limit && d.prior == nil {
+		return refuse(RelayFee, "the call may cost %d stroops; at most %d are relayed", fee, limit)
+	}
+	return s.spend(ctx, fee)
+}
+
 // spend books the fee of an envelope before that is signed.
 func (s *Submitter) spend(ctx context.Context, fee int64) error {
 	if s.cfg.FeeBudget == nil {

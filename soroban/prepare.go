@@ -59,7 +59,7 @@ func (s *Submitter) sign(ctx context.Context, d *draft, tx *xdr.Transaction, max
 	if err != nil {
 		return nil, fmt.Errorf("soroban: hashing the transaction: %w", err)
 	}
-	if err := s.spend(ctx, int64(tx.Fee)); err != nil {
+	if err := s.afford(ctx, d, int64(tx.Fee)); err != nil {
 		return nil, err
 	}
 	sig, err := signed(ctx, d.channel.signer, hash)
@@ -224,13 +224,7 @@ func (s *Submitter) assemble(d *draft, dataXDR string, minFee int64, maxLedger u
 	if err != nil {
 		return nil, err
 	}
-	if err := s.equip(tx, dataXDR, minFee, maxLedger); err != nil {
-		return nil, err
-	}
-	if limit := d.plan.maxFee; limit != 0 && int64(tx.Fee) > limit && d.prior == nil {
-		return nil, refuse(RelayFee, "the call may cost %d stroops; at most %d are relayed", int64(tx.Fee), limit)
-	}
-	return tx, nil
+	return tx, s.equip(tx, dataXDR, minFee, maxLedger)
 }
 
 // equip adds resources, the fee and the ledger bounds. There are no time

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/stellar/go-stellar-sdk/strkey"
 	"github.com/stellar/go-stellar-sdk/xdr"
 
 	"github.com/onceward/onceward"
@@ -132,8 +133,11 @@ func (s *Submitter) NewRelay(policy RelayPolicy) (*Relay, error) {
 func allowed(list []Allowed) (map[Allowed]bool, error) {
 	out := make(map[Allowed]bool, len(list))
 	for _, a := range list {
-		if _, err := (&Invocation{Contract: a.Contract, Function: a.Function}).call(nil); err != nil {
-			return nil, fmt.Errorf("%w; in RelayPolicy", err)
+		if _, err := strkey.Decode(strkey.VersionByteContract, a.Contract); err != nil {
+			return nil, fmt.Errorf("soroban: RelayPolicy: %q is not a contract address (C…)", a.Contract)
+		}
+		if n := len(a.Function); n == 0 || n > 32 {
+			return nil, errors.New("soroban: RelayPolicy: a function's name has 1 to 32 characters")
 		}
 		out[a] = true
 	}

@@ -238,3 +238,15 @@ func TestRelayPolicyIsChecked(t *testing.T) {
 		}
 	})
 }
+
+// The fee of the channel's transaction is bounded, too.
+func TestRelayAuthorizationFee(t *testing.T) {
+	t.Parallel()
+	inWorld(t, 1, func(w *world) {
+		g, u := w.gate(w.store(), func(p *soroban.RelayPolicy) { p.MaxFee = 10_001 }), w.user()
+		_, err := g.do("k", g.authorization(u.entry(u.vote(1), 1, 100)))
+		wantRelayError(w, err, soroban.RelayFee)
+		want(w, "released", g.released("k"), true)
+		want(w, "sends", g.sends.Load(), 0)
+	})
+}
