@@ -1,0 +1,105 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/onceward/onceward"
+	"github.com/onceward/onceward/internal/groupcommit"
+)
+
+// Store is an onceward.Store in PostgreSQL; it is also a Sweeper, a
+// LapsedLister, a Finder and a Lister. Use Open. It is safe for concurrent use,
+// and any number of stores in any number of processes may share the tables.
+type Store struct {
+	pool    *pgxpool.Pool
+	cfg     Config
+	sql     *statements
+	layout  layout
+	writer  *writer
+	group   *groupcommit.Committer[*op]
+	clock   clock
+	sweeper sweeper
+	closed  atomic.Bool
+}
+
+var _ interface {
+	onceward.Store
+	onceward.Sweeper
+	onceward.LapsedLister
+	onceward.Finder
+	onceward.Lister
+} = (*Store)(nil)
+
+// Open makes a Store of a database that Migrate has prepared; it fails with
+// ErrSchema if that has another version. The caller keeps the pool and closes
+// it after the Store.
+func Open(ctx context.Context, pool *pgxpool.Pool, cfg Config) (*Store, error) {
+	if pool == nil {
+		return nil, errors.New("postgres: Open needs a *pgxpool.Pool")
+	}
+	cfg = cfg.withDefaults()
+	if err := cfg.validate(); err != nil {
+		return nil, err
+	}
+	if pool.Config().ConnConfig.DefaultQueryExecMode == pgx.QueryExecModeSimpleProtocol {
+		return nil, errors.New("postgres: the simple protocol cannot carry batches; behind PgBouncer use default_query_exec_mode=cache_describe")
+	}
+	lay, err := readLayout(ctx, pool, cfg.Schema)
+	if err != nil {
+		return nil, err
+	}
+	s := &Store{pool: pool, cfg: cfg, sql: newStatements(cfg.Schema), layout: lay}
+	s.sweeper.water, s.sweeper.rate.rate = make([]waterMark, lay.buckets), cfg.SweepRate
+	if s.writer, err = newWriter(pool, cfg, s.sql, lay.buckets); err != nil {
+		return nil, err
+	}
+	s.group, err = groupcommit.NewLanes(s.writer.commit, lay.buckets, func(o *op) int { return o.bucket },
+		groupcommit.Config{MaxBatch: cfg.MaxBatch, MaxPending: cfg.MaxPending, Writers: cfg.Writers})
+	if err != nil {
+		s.writer.pool.Close()
+		return nil, err
+	}
+	return s, nil
+}
+
+// Close finishes what is being committed, for as long as ctx lasts, and closes
+// the store's own connections. The pool stays open; it is the caller's.
+func (s *Store) Close(ctx context.Context) error {
+	if s.closed.Swap(true) {
+		return nil
+	}
+	err := s.group.Close(ctx)
+	if err != nil {
+		// Connections that wait for the server are cut off: pgxpool would
+		// wait for them.
+		s.writer.cutOff()
+		err = fmt.Errorf("postgres: %w", err)
+	}
+	s.writer.pool.Close()
+	return err
+}
+
+// do runs one operation as part of a batch.
+func (s *Store) do(ctx context.Context, o *op) error {
+	if s.layout.slots&(1<<Slot(o.id)) == 0 {
+		return fmt.Errorf("%w: slot %d", ErrNotHere, Slot(o.id))
+	}
+	o.bucket = bucketOf(o.id, s.layout.buckets)
+	err := s.group.Do(ctx, o)
+	switch {
+	case err == nil:
+		return o.err
+	case errors.Is(err, groupcommit.ErrClosed):
+		return ErrClosed
+	case errors.Is(err, groupcommit.ErrFull):
+		return fmt.Errorf("%w: %w", ErrBusy, err)
+	default:
+		return err
+	}
+}
