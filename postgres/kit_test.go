@@ -2,7 +2,6 @@ package postgres_test
 
 import (
 	"context"
-	"os"
 	"testing"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -10,8 +9,6 @@ import (
 	"github.com/onceward/onceward/postgres"
 	"github.com/onceward/onceward/postgres/pgtest"
 )
-
-func TestMain(m *testing.M) { os.Exit(pgtest.Main(m)) }
 
 // connect returns a pool of few connections.
 func connect(t *testing.T, dsn string) *pgxpool.Pool {

@@ -24,7 +24,7 @@ type MigrateConfig struct {
 	// Buckets is how many parts the table is divided into, a power of two up
 	// to Slots: a batch holds operations of one bucket, so fewer buckets mean
 	// larger batches, and at most so many nodes of a distributed table work.
-	// Fixed at creation. Default 16, for a distributed table 64.
+	// Fixed at creation. Default 8, for a distributed table 64.
 	Buckets int
 	// Distribute makes the tables distributed ones by bucket, on Citus. Fixed
 	// at creation.
@@ -42,7 +42,7 @@ func (c MigrateConfig) withDefaults(have layout) MigrateConfig {
 	c.Schema = cmp.Or(c.Schema, defaultSchema)
 	c.Buckets = cmp.Or(c.Buckets, have.buckets)
 	if c.Buckets == 0 {
-		c.Buckets = 16
+		c.Buckets = 8
 		if c.Distribute {
 			c.Buckets = Slots
 		}

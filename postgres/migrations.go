@@ -9,7 +9,7 @@ import (
 // is never changed.
 type migration struct {
 	// tables is the name of the file with what runs in one transaction, and
-	// distribute of the one that follows it on Citus.
+	// distribute of the one that follows it on Citus; both may be empty.
 	tables, distribute string
 	// indexes are built after it.
 	indexes []index
@@ -38,7 +38,9 @@ var migrations = []migration{
 // script is what leads to version v in one transaction.
 func (m migration) script(cfg MigrateConfig, v int) string {
 	var b strings.Builder
-	b.WriteString(text(m.tables, cfg.Schema))
+	if m.tables != "" {
+		b.WriteString(text(m.tables, cfg.Schema))
+	}
 	if cfg.Distribute && m.distribute != "" {
 		b.WriteString("\n" + text(m.distribute, cfg.Schema, "{buckets}", fmt.Sprint(cfg.Buckets)))
 	}

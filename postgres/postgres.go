@@ -103,3 +103,7 @@ func (s *Store) do(ctx context.Context, o *op) error {
 		return err
 	}
 }
+
+// Pending returns how many operations wait or are being committed: the length of
+// the queue that Config.MaxPending bounds.
+func (s *Store) Pending() int { return s.group.Pending() }

@@ -128,6 +128,9 @@ func (c *Committer[T]) Do(ctx context.Context, op T) error {
 	}
 }
 
+// Pending returns how many operations are waiting or being committed.
+func (c *Committer[T]) Pending() int { return len(c.slots) }
+
 // acquire takes a slot, or says why not.
 func (c *Committer[T]) acquire(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
