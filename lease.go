@@ -96,6 +96,7 @@ func (op *Operation) lost() error {
 // park gives the lease up after a delay, undecided. Failing to is harmless:
 // the lease then lapses by itself.
 func (op *Operation) park(delay time.Duration) {
+	op.rollback()
 	op.stopRenewing()
 	op.renewMu.Lock() // a renewal under way must not come after us
 	defer op.renewMu.Unlock()
@@ -117,6 +118,7 @@ func (op *Operation) park(delay time.Duration) {
 
 // stop ends the renewals and the handler's context.
 func (op *Operation) stop() {
+	op.rollback()
 	op.stopRenewing()
 	op.cancel(fmt.Errorf("onceward: the operation has ended: %w", context.Canceled))
 }

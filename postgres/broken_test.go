@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgxpool"
+
 	"github.com/onceward/onceward"
 	"github.com/onceward/onceward/postgres"
 	"github.com/onceward/onceward/postgres/pgtest"
@@ -49,6 +51,14 @@ func newCutter(t *testing.T, target string) *cutter {
 	return c
 }
 
+// through returns a pool that leads through a cutter.
+func through(t *testing.T, direct *pgxpool.Pool) (*pgxpool.Pool, *cutter) {
+	t.Helper()
+	cc := direct.Config().ConnConfig
+	c := newCutter(t, net.JoinHostPort(cc.Host, strconv.Itoa(int(cc.Port))))
+	return connect(t, strings.Replace(cc.ConnString(), c.target, c.addr, 1)), c
+}
+
 func (c *cutter) serve(client net.Conn) {
 	defer client.Close()
 	server, err := net.Dial("tcp", c.target) //nolint:noctx // on this machine
@@ -78,14 +88,11 @@ func (c *cutter) serve(client net.Conn) {
 // the answer that the broken connection kept.
 func TestConnectionsThatBreakAfterTheCommit(t *testing.T) {
 	t.Parallel()
-	dsn := pgtest.Database(t)
-	direct := connect(t, dsn)
+	direct := connect(t, pgtest.Database(t))
 	if err := postgres.Migrate(t.Context(), direct, postgres.MigrateConfig{}); err != nil {
 		t.Fatal(err)
 	}
-	cc := direct.Config().ConnConfig
-	proxy := newCutter(t, net.JoinHostPort(cc.Host, strconv.Itoa(int(cc.Port))))
-	pool := connect(t, strings.Replace(dsn, proxy.target, proxy.addr, 1))
+	pool, proxy := through(t, direct)
 	s := open(t, pool, postgres.Config{})
 	breaks := func(name string, do func() error) {
 		t.Helper()

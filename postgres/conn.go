@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"strings"
 	"sync/atomic"
@@ -24,7 +25,7 @@ const wireKey = "github.com/onceward/onceward/postgres"
 
 func wireOf(conn *pgx.Conn) *wire {
 	w, ok := conn.PgConn().CustomData()[wireKey].(*wire)
-	if !ok { // not a connection of ownConfig
+	if !ok { // not a connection of newOwnPool
 		w = &wire{}
 		conn.PgConn().CustomData()[wireKey] = w
 	}
@@ -33,9 +34,9 @@ func wireOf(conn *pgx.Conn) *wire {
 
 const connectTimeout = 10 * time.Second
 
-// ownConfig derives the settings of the store's own connections from the
-// caller's pool: the same server, hooks and settings, watched more closely.
-func ownConfig(pool *pgxpool.Pool, conns int) *pgxpool.Config {
+// newOwnPool makes a pool of the store's own with the settings of the caller's:
+// the same server and hooks, watched more closely.
+func newOwnPool(pool *pgxpool.Pool, conns int) (*pgxpool.Pool, error) {
 	cfg := pool.Config()
 	cfg.MaxConns, cfg.MinConns, cfg.MinIdleConns = int32(conns), 0, 0 //nolint:gosec // validated to be small
 	before := cfg.BeforeConnect
@@ -48,7 +49,12 @@ func ownConfig(pool *pgxpool.Pool, conns int) *pgxpool.Config {
 		watch(cc)
 		return nil
 	}
-	return cfg
+	// Its context ends nothing but the making of minimum connections.
+	own, err := pgxpool.NewWithConfig(context.Background(), cfg)
+	if err != nil {
+		return nil, fmt.Errorf("postgres: the pool's settings: %w", err)
+	}
+	return own, nil
 }
 
 // watch makes cc report what the server says on its connection, keeps the

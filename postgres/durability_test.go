@@ -112,7 +112,7 @@ func TestACommitsWaitForStandbysIsNeverCancelled(t *testing.T) {
 func TestAServerThatDoesNotAnswer(t *testing.T) {
 	t.Parallel()
 	pool := tables(t, postgres.MigrateConfig{Buckets: 1})
-	s := open(t, pool, postgres.Config{WriteTimeout: 2 * time.Second, Writers: 1})
+	s := open(t, pool, postgres.Config{WriteTimeout: 5 * time.Second, Writers: 1})
 	win(t, s, claimOf("prepared")) // what follows is sent at once
 	lift := blockade(t, pool)
 	req := claimOf("k")

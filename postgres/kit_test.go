@@ -2,6 +2,7 @@ package postgres_test
 
 import (
 	"context"
+	"os"
 	"testing"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -9,6 +10,13 @@ import (
 	"github.com/onceward/onceward/postgres"
 	"github.com/onceward/onceward/postgres/pgtest"
 )
+
+func TestMain(m *testing.M) {
+	if os.Getenv("ONCEWARD_TEST_POINT") != "" {
+		runChild()
+	}
+	os.Exit(pgtest.Main(m))
+}
 
 // connect returns a pool of few connections.
 func connect(t *testing.T, dsn string) *pgxpool.Pool {

@@ -18,7 +18,7 @@ import (
 	"github.com/onceward/onceward/postgres/pgtest"
 )
 
-func exec(t *testing.T, pool *pgxpool.Pool, sql string, args ...any) {
+func execSQL(t *testing.T, pool *pgxpool.Pool, sql string, args ...any) {
 	t.Helper()
 	if _, err := pool.Exec(t.Context(), sql, args...); err != nil {
 		t.Fatalf("%s: %v", sql, err)
@@ -115,7 +115,7 @@ func TestPrintedSQLIsWhatMigrateDoes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	exec(t, byHand, script, pgx.QueryExecModeSimpleProtocol)
+	execSQL(t, byHand, script, pgx.QueryExecModeSimpleProtocol)
 	a, b := catalog(t, byMigrate, "once"), catalog(t, byHand, "once")
 	if !slices.Equal(a, b) {
 		t.Errorf("Migrate made\n%s\nthe script\n%s", strings.Join(a, "\n"), strings.Join(b, "\n"))
@@ -136,7 +136,7 @@ func TestOpenRefusesOtherSchemas(t *testing.T) {
 		{"DELETE FROM onceward_schema", "migrate"},
 		{"DROP TABLE onceward_schema", "onceward migrate"},
 	} {
-		exec(t, pool, c.sql)
+		execSQL(t, pool, c.sql)
 		_, err := postgres.Open(t.Context(), pool, postgres.Config{})
 		if !errors.Is(err, postgres.ErrSchema) || !strings.Contains(err.Error(), c.says) {
 			t.Errorf("after %s: %v; want ErrSchema that says %q", c.sql, err, c.says)
@@ -168,7 +168,7 @@ func TestMigrateRefuses(t *testing.T) {
 			t.Errorf("%+v: %v; want an error that says %q", c.cfg, err, c.says)
 		}
 	}
-	exec(t, pool, "UPDATE onceward_schema SET version = 99")
+	execSQL(t, pool, "UPDATE onceward_schema SET version = 99")
 	if err := postgres.Migrate(t.Context(), pool, postgres.MigrateConfig{}); !errors.Is(err, postgres.ErrSchema) {
 		t.Errorf("a newer schema: %v", err)
 	}
@@ -181,7 +181,7 @@ func TestLeastPrivilege(t *testing.T) {
 	dsn := pgtest.Database(t)
 	admin := connect(t, dsn)
 	migrates, runs := pgtest.Role(t), pgtest.Role(t)
-	exec(t, admin, fmt.Sprintf("GRANT CREATE ON DATABASE %s TO %s", admin.Config().ConnConfig.Database, migrates))
+	execSQL(t, admin, fmt.Sprintf("GRANT CREATE ON DATABASE %s TO %s", admin.Config().ConnConfig.Database, migrates))
 	cfg := postgres.MigrateConfig{Schema: "once", Grant: runs}
 	if err := postgres.Migrate(t.Context(), connect(t, pgtest.As(t, dsn, runs)), cfg); err == nil {
 		t.Error("the running role can migrate")

@@ -14,7 +14,7 @@ import (
 )
 
 // Store is an onceward.Store in PostgreSQL; it is also a Sweeper, a
-// LapsedLister, a Finder and a Lister. Use Open. It is safe for concurrent use,
+// LapsedLister, a Finder, a Lister and a Transactor. Use Open. It is safe for concurrent use,
 // and any number of stores in any number of processes may share the tables.
 type Store struct {
 	pool    *pgxpool.Pool
@@ -22,6 +22,7 @@ type Store struct {
 	sql     *statements
 	layout  layout
 	writer  *writer
+	txs     *pgxpool.Pool // of operations with transactions of their own
 	group   *groupcommit.Committer[*op]
 	clock   clock
 	sweeper sweeper
@@ -34,6 +35,7 @@ var _ interface {
 	onceward.LapsedLister
 	onceward.Finder
 	onceward.Lister
+	onceward.Transactor
 } = (*Store)(nil)
 
 // Open makes a Store of a database that Migrate has prepared; it fails with
@@ -59,10 +61,15 @@ func Open(ctx context.Context, pool *pgxpool.Pool, cfg Config) (*Store, error) {
 	if s.writer, err = newWriter(pool, cfg, s.sql, lay.buckets); err != nil {
 		return nil, err
 	}
+	if s.txs, err = newOwnPool(pool, int(pool.Config().MaxConns)); err != nil {
+		s.writer.pool.Close()
+		return nil, err
+	}
 	s.group, err = groupcommit.NewLanes(s.writer.commit, lay.buckets, func(o *op) int { return o.bucket },
 		groupcommit.Config{MaxBatch: cfg.MaxBatch, MaxPending: cfg.MaxPending, Writers: cfg.Writers})
 	if err != nil {
 		s.writer.pool.Close()
+		s.txs.Close()
 		return nil, err
 	}
 	return s, nil
@@ -76,19 +83,28 @@ func (s *Store) Close(ctx context.Context) error {
 	}
 	err := s.group.Close(ctx)
 	if err != nil {
-		// Connections that wait for the server are cut off: pgxpool would
-		// wait for them.
+		// What waits for the server is cut off: the pool would wait for it.
 		s.writer.cutOff()
 		err = fmt.Errorf("postgres: %w", err)
 	}
-	s.writer.pool.Close()
-	return err
+	closed := make(chan struct{})
+	go func() {
+		defer close(closed)
+		s.writer.pool.Close()
+		s.txs.Close()
+	}()
+	select {
+	case <-closed:
+		return err
+	case <-ctx.Done():
+		return errors.Join(err, fmt.Errorf("postgres: closed while transactions of operations were open: %w", context.Cause(ctx)))
+	}
 }
 
 // do runs one operation as part of a batch.
 func (s *Store) do(ctx context.Context, o *op) error {
-	if s.layout.slots&(1<<Slot(o.id)) == 0 {
-		return fmt.Errorf("%w: slot %d", ErrNotHere, Slot(o.id))
+	if err := s.here(o.id); err != nil {
+		return err
 	}
 	o.bucket = bucketOf(o.id, s.layout.buckets)
 	err := s.group.Do(ctx, o)
@@ -101,6 +117,18 @@ func (s *Store) do(ctx context.Context, o *op) error {
 		return fmt.Errorf("%w: %w", ErrBusy, err)
 	default:
 		return err
+	}
+}
+
+// here returns an error unless the store may keep the operation.
+func (s *Store) here(id onceward.ID) error {
+	switch {
+	case s.closed.Load():
+		return ErrClosed
+	case s.layout.slots&(1<<Slot(id)) == 0:
+		return fmt.Errorf("%w: slot %d", ErrNotHere, Slot(id))
+	default:
+		return nil
 	}
 }
 

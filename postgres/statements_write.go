@@ -57,13 +57,11 @@ func (t *transaction) queueCompletions(b *pgx.Batch, ops []*op) {
 	if len(ops) == 0 {
 		return
 	}
-	var c owned
-	args := completion{}
+	var c completion
 	for _, o := range ops {
 		c.add(o)
-		args.add(o)
 	}
-	t.queueOwned(b, t.w.sql.complete, &c, args.list()...)
+	t.queueOwned(b, t.w.sql.complete, &c.owned, c.list()...)
 }
 
 // queueOwned adds a statement that returns the ids of the rows it changed.
@@ -81,8 +79,9 @@ func (t *transaction) queueOwned(b *pgx.Batch, sql string, c *owned, more ...any
 	})
 }
 
-// completion are the parameters of complete.sql beyond the claim.
+// completion are the parameters of complete.sql.
 type completion struct {
+	owned
 	status, reason     []string
 	completed, expires []time.Time
 	respStatus         []pgtype.Int4
@@ -91,6 +90,7 @@ type completion struct {
 }
 
 func (c *completion) add(o *op) {
+	c.owned.add(o)
 	r := &o.end
 	c.status, c.reason = append(c.status, string(r.Status)), append(c.reason, r.Reason)
 	c.completed, c.expires = append(c.completed, r.Now), append(c.expires, r.ExpiresAt)
@@ -105,6 +105,7 @@ func (c *completion) add(o *op) {
 	c.header, c.body = append(c.header, header), append(c.body, body)
 }
 
+// list returns those beyond the claim.
 func (c *completion) list() []any {
 	return []any{c.status, c.reason, c.completed, c.expires, c.respStatus, c.tombstone, c.header, c.body}
 }

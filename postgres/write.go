@@ -65,17 +65,11 @@ func (s *Store) Release(ctx context.Context, req onceward.ReleaseRequest) error 
 
 // Complete implements onceward.Store.
 func (s *Store) Complete(ctx context.Context, req onceward.CompleteRequest) error {
-	if err := validEnd(&req); err != nil {
+	o, err := newCompletion(req)
+	if err != nil {
 		return err
 	}
-	o := &op{kind: kindComplete, end: req, bytes: 256}
-	if r := req.Response; r != nil {
-		kept := *r
-		kept.Body, kept.Header = bytes.Clone(r.Body), nil
-		o.blob, o.end.Response = codec.EncodeHeader(r.Header), &kept
-		o.bytes += len(o.blob) + len(kept.Body)
-	}
-	err := s.write(ctx, req.Claim, o)
+	err = s.write(ctx, req.Claim, o)
 	if !errors.Is(err, onceward.ErrFenced) || req.Claim.Owner == (onceward.Owner{}) {
 		return err
 	}
@@ -89,6 +83,20 @@ func (s *Store) Complete(ctx context.Context, req onceward.CompleteRequest) erro
 	default:
 		return err
 	}
+}
+
+func newCompletion(req onceward.CompleteRequest) (*op, error) {
+	if err := validEnd(&req); err != nil {
+		return nil, err
+	}
+	o := &op{kind: kindComplete, id: req.Claim.Key.ID(), by: req.Claim, end: req, bytes: 256}
+	if r := req.Response; r != nil {
+		kept := *r
+		kept.Body, kept.Header = bytes.Clone(r.Body), nil
+		o.blob, o.end.Response = codec.EncodeHeader(r.Header), &kept
+		o.bytes += len(o.blob) + len(kept.Body)
+	}
+	return o, nil
 }
 
 func validEnd(req *onceward.CompleteRequest) error {

@@ -3,7 +3,6 @@ package postgres
 import (
 	"context"
 	"errors"
-	"fmt"
 	"math/rand/v2"
 	"sync"
 	"time"
@@ -26,13 +25,9 @@ type writer struct {
 
 func newWriter(pool *pgxpool.Pool, cfg Config, sql *statements, buckets int) (*writer, error) {
 	w := &writer{sql: sql, cfg: cfg, marks: newMarks(buckets), busy: make(map[*pgx.Conn]bool)}
-	own := ownConfig(pool, cfg.Writers+1)
 	var err error
-	// Its context ends nothing but the making of minimum connections.
-	if w.pool, err = pgxpool.NewWithConfig(context.Background(), own); err != nil {
-		return nil, fmt.Errorf("postgres: the pool's settings: %w", err)
-	}
-	return w, nil
+	w.pool, err = newOwnPool(pool, cfg.Writers+1)
+	return w, err
 }
 
 const (

@@ -79,16 +79,23 @@ func (c *complete) apply(w *writer) error {
 
 // Complete implements onceward.Store.
 func (s *Store) Complete(ctx context.Context, req onceward.CompleteRequest) error {
+	args, err := completion(req)
+	if err != nil {
+		return err
+	}
+	return s.do(ctx, &complete{update{name: sqlComplete, args: args}})
+}
+
+// completion returns the parameters of complete.sql.
+func completion(req onceward.CompleteRequest) ([]any, error) {
 	if req.Status != onceward.StatusCompleted && req.Status != onceward.StatusHeld {
-		return errors.New("sqlitestore: Complete needs the status COMPLETED or HELD")
+		return nil, errors.New("sqlitestore: Complete needs the status COMPLETED or HELD")
 	}
 	args := ownedBy(req.Claim, string(req.Status), req.Reason, micros(req.Now), micros(req.ExpiresAt))
 	if r := req.Response; r != nil {
-		args = append(args, r.Status, r.Tombstone, codec.EncodeHeader(r.Header), bytes.Clone(r.Body))
-	} else {
-		args = append(args, nil, false, nil, nil)
+		return append(args, r.Status, r.Tombstone, codec.EncodeHeader(r.Header), bytes.Clone(r.Body)), nil
 	}
-	return s.do(ctx, &complete{update{name: sqlComplete, args: args}})
+	return append(args, nil, false, nil, nil), nil
 }
 
 // sweep deletes what has expired, and remembers its highest token.
