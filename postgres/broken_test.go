@@ -93,7 +93,7 @@ func TestConnectionsThatBreakAfterTheCommit(t *testing.T) {
 		t.Fatal(err)
 	}
 	pool, proxy := through(t, direct)
-	s := open(t, pool, postgres.Config{})
+	s := open(t, pool, postgres.Config{CacheBytes: -1})
 	breaks := func(name string, do func() error) {
 		t.Helper()
 		before := proxy.cuts.Load()

@@ -35,8 +35,9 @@ func wireOf(conn *pgx.Conn) *wire {
 const connectTimeout = 10 * time.Second
 
 // newOwnPool makes a pool of the store's own with the settings of the caller's:
-// the same server and hooks, watched more closely.
-func newOwnPool(pool *pgxpool.Pool, conns int) (*pgxpool.Pool, error) {
+// the same server and hooks, watched more closely. A new connection may lead to
+// another server, and so the first thing it does is to look for lost writes.
+func newOwnPool(pool *pgxpool.Pool, conns int, m *marks) (*pgxpool.Pool, error) {
 	cfg := pool.Config()
 	cfg.MaxConns, cfg.MinConns, cfg.MinIdleConns = int32(conns), 0, 0 //nolint:gosec // validated to be small
 	before := cfg.BeforeConnect
@@ -48,6 +49,18 @@ func newOwnPool(pool *pgxpool.Pool, conns int) (*pgxpool.Pool, error) {
 		}
 		watch(cc)
 		return nil
+	}
+	after := cfg.AfterConnect
+	cfg.AfterConnect = func(ctx context.Context, conn *pgx.Conn) error {
+		if after != nil {
+			if err := after(ctx, conn); err != nil {
+				return err
+			}
+		}
+		if err := m.check(ctx, conn); !errors.Is(err, ErrWritesLost) {
+			return err
+		}
+		return nil // the connection is good, what is written on it is not: see writer.permitted
 	}
 	// Its context ends nothing but the making of minimum connections.
 	own, err := pgxpool.NewWithConfig(context.Background(), cfg)

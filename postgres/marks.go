@@ -2,7 +2,9 @@ package postgres
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -13,61 +15,174 @@ import (
 
 // marks remembers how many batches the database has acknowledged to this store,
 // in each bucket. The database keeps the same count in a row of this store's
-// own, raised by every batch in its own transaction; if it is ever found lower,
-// acknowledged writes are gone.
+// own, which every batch raises in its own transaction. What is committed is
+// lost from its end: if the count is ever below what was acknowledged, the
+// batches in between are gone, and with them whatever other stores committed
+// since then.
+//
+// The count is compared by every batch in passing, and whenever a connection was
+// made: by then the server may be another one.
 type marks struct {
+	sql *statements
+
+	mu       sync.Mutex
 	instance onceward.Owner
-
-	mu    sync.Mutex
-	acked []int64
-	lost  error
+	acked    []acked
+	loss     *loss
 }
 
-func newMarks(buckets int) *marks {
-	return &marks{instance: onceward.NewOwner(), acked: make([]int64, buckets)}
+// acked is what was acknowledged in one bucket.
+type acked struct {
+	batch int64
+	at    time.Time
+	last  [256]ack // by batch number, the newest; to say what is lost
 }
 
-func (m *marks) acknowledged(bucket int) int64 {
+type ack struct {
+	batch int64
+	at    time.Time
+	ops   int
+}
+
+// loss is why nothing may be written.
+type loss struct {
+	id       onceward.Owner
+	detail   string
+	foreign  bool // noticed by another store
+	recorded bool // in the database, where somebody can acknowledge it
+	asked    time.Time
+}
+
+func newMarks(sql *statements, buckets int) *marks {
+	return &marks{sql: sql, instance: onceward.NewOwner(), acked: make([]acked, buckets)}
+}
+
+// expected returns what the database must have counted in a bucket, at least;
+// 0 when it need not know us.
+func (m *marks) expected(bucket int) (instance onceward.Owner, batch int64) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.acked[bucket]
+	a := &m.acked[bucket]
+	if a.batch > 0 && time.Since(a.at) > marksLife-24*time.Hour {
+		a.batch = 0 // a sweep may have deleted the row of so idle a store
+	}
+	return m.instance, a.batch
 }
 
 func (m *marks) acknowledge(t *transaction) {
+	if !t.writes() {
+		return
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.acked[t.bucket] = max(m.acked[t.bucket], t.batch)
+	a := &m.acked[t.bucket]
+	if t.instance != m.instance || t.batch <= a.batch {
+		return
+	}
+	a.batch, a.at = t.batch, time.Now()
+	a.last[a.batch%int64(len(a.last))] = ack{a.batch, a.at, len(t.ops)}
 }
 
 // writable returns why nothing may be written.
 func (m *marks) writable() error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.lost
-}
-
-// check compares the database's count of a bucket with our own.
-func (m *marks) check(conn *pgx.Conn, sql *statements, bucket int) error {
-	acked := m.acknowledged(bucket)
-	if acked == 0 {
+	if m.loss == nil {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), connectTimeout)
-	defer cancel()
-	var found int64
-	err := conn.QueryRow(ctx, sql.marks, int16(bucket), pgUUID(m.instance)).Scan(&found) //nolint:gosec // below Slots
-	if err != nil && err != pgx.ErrNoRows {                                              //nolint:errorlint // never wrapped
+	return fmt.Errorf("%w: %s; nothing is written until somebody acknowledges that", ErrWritesLost, m.loss.detail)
+}
+
+// check compares the database's counts with our own.
+func (m *marks) check(ctx context.Context, conn *pgx.Conn) error {
+	if m.writable() != nil {
+		return nil // known
+	}
+	b := &pgx.Batch{}
+	lost := make(map[int]int64)
+	var instance onceward.Owner
+	for bucket := range m.acked {
+		var expected int64
+		if instance, expected = m.expected(bucket); expected == 0 {
+			continue
+		}
+		b.Queue(m.sql.marks, int16(bucket), pgUUID(instance)).QueryRow(func(row pgx.Row) error { //nolint:gosec // below Slots
+			var found int64
+			if err := row.Scan(&found); err != nil && !errors.Is(err, pgx.ErrNoRows) {
+				return err
+			}
+			if found < expected {
+				lost[bucket] = found
+			}
+			return nil
+		})
+	}
+	if b.Len() == 0 {
+		return nil
+	}
+	if err := conn.SendBatch(ctx, b).Close(); err != nil {
 		return err
 	}
-	if found >= acked {
+	if len(lost) == 0 {
 		return nil
 	}
-	return m.lose(bucket, acked, found)
+	m.lose(instance, lost)
+	m.record(ctx, conn)
+	return m.writable()
 }
 
-func (m *marks) lose(bucket int, acked, found int64) error {
+// lose notes that the database has counted fewer batches than it acknowledged.
+func (m *marks) lose(instance onceward.Owner, found map[int]int64) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.lost = fmt.Errorf("%w: bucket %d: batch %d was acknowledged, the database has %d (%v)", ErrWritesLost, bucket, acked, found, time.Now())
-	return m.lost
+	if m.loss != nil || instance != m.instance {
+		return
+	}
+	var parts []string
+	for bucket := range m.acked {
+		if n, ok := found[bucket]; ok {
+			parts = append(parts, fmt.Sprintf("bucket %d: %s", bucket, m.acked[bucket].missing(n)))
+		}
+	}
+	m.loss = &loss{id: onceward.NewOwner(), detail: strings.Join(parts, "; ")}
+}
+
+// missing says what is lost when the database has counted only to found.
+func (a *acked) missing(found int64) string {
+	var first, last time.Time
+	ops := 0
+	for _, k := range a.last {
+		if k.batch <= found {
+			continue
+		}
+		ops += k.ops
+		if first.IsZero() || k.at.Before(first) {
+			first = k.at
+		}
+		if k.at.After(last) {
+			last = k.at
+		}
+	}
+	return fmt.Sprintf("batches %d to %d are gone, at least %d operations acknowledged from %s to %s",
+		found+1, a.batch, ops, first.UTC().Format(time.RFC3339Nano), last.UTC().Format(time.RFC3339Nano))
+}
+
+// record writes the loss where other stores and operators find it.
+func (m *marks) record(ctx context.Context, conn execer) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	l := m.loss
+	if l == nil || l.recorded {
+		return
+	}
+	_, err := conn.Exec(ctx, m.sql.lossInsert, pgUUID(l.id), pgUUID(m.instance), time.Now(), l.detail)
+	l.recorded = err == nil // otherwise again, see Store.reconsider
+}
+
+// forget begins anew under another name, after a loss was acknowledged.
+func (m *marks) forget() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.loss, m.instance = nil, onceward.NewOwner()
+	clear(m.acked)
 }

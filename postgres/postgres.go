@@ -26,6 +26,7 @@ type Store struct {
 	group   *groupcommit.Committer[*op]
 	clock   clock
 	sweeper sweeper
+	cache   *cache
 	closed  atomic.Bool
 }
 
@@ -39,7 +40,8 @@ var _ interface {
 } = (*Store)(nil)
 
 // Open makes a Store of a database that Migrate has prepared; it fails with
-// ErrSchema if that has another version. The caller keeps the pool and closes
+// ErrSchema if that has another version. After a loss of writes that nobody has
+// acknowledged it opens, and refuses to write: see Ready. The caller keeps the pool and closes
 // it after the Store.
 func Open(ctx context.Context, pool *pgxpool.Pool, cfg Config) (*Store, error) {
 	if pool == nil {
@@ -57,11 +59,12 @@ func Open(ctx context.Context, pool *pgxpool.Pool, cfg Config) (*Store, error) {
 		return nil, err
 	}
 	s := &Store{pool: pool, cfg: cfg, sql: newStatements(cfg.Schema), layout: lay}
+	s.cache = newCache(cfg.CacheBytes)
 	s.sweeper.water, s.sweeper.rate.rate = make([]waterMark, lay.buckets), cfg.SweepRate
 	if s.writer, err = newWriter(pool, cfg, s.sql, lay.buckets); err != nil {
 		return nil, err
 	}
-	if s.txs, err = newOwnPool(pool, int(pool.Config().MaxConns)); err != nil {
+	if s.txs, err = newOwnPool(pool, int(pool.Config().MaxConns), s.writer.marks); err != nil {
 		s.writer.pool.Close()
 		return nil, err
 	}
@@ -71,6 +74,9 @@ func Open(ctx context.Context, pool *pgxpool.Pool, cfg Config) (*Store, error) {
 		s.writer.pool.Close()
 		s.txs.Close()
 		return nil, err
+	}
+	if err := s.Ready(ctx); err != nil && !errors.Is(err, ErrWritesLost) {
+		return nil, errors.Join(err, s.Close(ctx))
 	}
 	return s, nil
 }

@@ -8,7 +8,7 @@ import (
 )
 
 // row reads a record for an answer, expired or not: in a transaction that
-// commits before it returns.
+// commits before it returns. It may then be remembered.
 func (s *Store) row(ctx context.Context, id onceward.ID) (row, error) {
 	o := &op{kind: kindRead, id: id, bytes: 16}
 	if err := s.do(ctx, o); err != nil {
@@ -17,11 +17,15 @@ func (s *Store) row(ctx context.Context, id onceward.ID) (row, error) {
 	if !o.done {
 		return row{}, onceward.ErrNotFound
 	}
+	s.cache.put(&o.rec)
 	return o.rec, nil
 }
 
 // byID returns the row, or ErrNotFound when it is absent or expired.
 func (s *Store) byID(ctx context.Context, id onceward.ID, now time.Time) (row, error) {
+	if rec, ok := s.cache.get(id, now); ok && !s.closed.Load() {
+		return row{Record: rec, id: id}, nil
+	}
 	r, err := s.row(ctx, id)
 	if err == nil && r.Expired(cut(now)) {
 		return row{}, onceward.ErrNotFound

@@ -18,6 +18,7 @@ type statements struct {
 	markFirst, mark, marks, floor           string
 	sweepLock, sweepWindow, sweep, sweepTie string
 	sweepFloor, sweepMarks, backlog         string
+	lossInsert, lossOpen                    string
 }
 
 func newStatements(schema string) *statements {
@@ -33,6 +34,7 @@ func newStatements(schema string) *statements {
 		markFirst: q("mark_first"), mark: q("mark"), marks: q("marks"), floor: q("floor"),
 		sweepLock: q("sweep_lock"), sweepWindow: q("sweep_window"), sweep: q("sweep"), sweepTie: q("sweep_tie"),
 		sweepFloor: q("sweep_floor"), sweepMarks: q("sweep_marks"), backlog: q("backlog"),
+		lossInsert: q("loss_insert"), lossOpen: q("loss_open"),
 	}
 }
 

@@ -19,8 +19,9 @@ type transaction struct {
 	byKind [kinds][]*op
 	byID   map[onceward.ID]*op
 	// What the transaction found, true once it has committed.
-	batch   int64 // its number by the database's count, 0 when it wrote nothing
-	counted bool
+	instance onceward.Owner
+	expected int64 // what the database must have counted before
+	batch    int64 // its number by the database's count, 0 when it was not counted
 }
 
 func newTransaction(w *writer, ops []*op) *transaction {
@@ -74,20 +75,21 @@ func (t *transaction) queue(b *pgx.Batch) {
 
 // queueMark counts the batch in the row of this store.
 func (t *transaction) queueMark(b *pgx.Batch) {
-	m, now := t.w.marks, time.Now()
+	now := time.Now()
+	t.instance, t.expected = t.w.marks.expected(t.bucket)
+	bucket, instance := int16(t.bucket), pgUUID(t.instance) //nolint:gosec // below Slots
 	var q *pgx.QueuedQuery
-	if acked := m.acknowledged(t.bucket); acked == 0 {
-		q = b.Queue(t.w.sql.markFirst, int16(t.bucket), pgUUID(m.instance), t.minToken(), now) //nolint:gosec // below Slots
+	if t.expected == 0 {
+		q = b.Queue(t.w.sql.markFirst, bucket, instance, t.minToken(), now)
 	} else {
-		q = b.Queue(t.w.sql.mark, int16(t.bucket), pgUUID(m.instance), acked, t.minToken(), now) //nolint:gosec // below Slots
+		q = b.Queue(t.w.sql.mark, bucket, instance, t.expected, t.minToken(), now)
 	}
-	t.counted = false
+	t.batch = 0
 	q.Query(func(rows pgx.Rows) error {
 		for rows.Next() {
 			if err := rows.Scan(&t.batch); err != nil {
 				return err
 			}
-			t.counted = true
 		}
 		return rows.Err()
 	})
@@ -98,7 +100,7 @@ func (t *transaction) queueMark(b *pgx.Batch) {
 // The lock keeps sweepers out until the claims are committed.
 func (t *transaction) runCarefully(conn *pgx.Conn, timeout time.Duration) error {
 	rollback(conn)
-	if err := t.w.marks.check(conn, t.w.sql, t.bucket); err != nil {
+	if err := t.w.check(conn); err != nil {
 		return err
 	}
 	for _, o := range t.ops {

@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"sync"
 	"time"
@@ -24,9 +25,9 @@ type writer struct {
 }
 
 func newWriter(pool *pgxpool.Pool, cfg Config, sql *statements, buckets int) (*writer, error) {
-	w := &writer{sql: sql, cfg: cfg, marks: newMarks(buckets), busy: make(map[*pgx.Conn]bool)}
+	w := &writer{sql: sql, cfg: cfg, marks: newMarks(sql, buckets), busy: make(map[*pgx.Conn]bool)}
 	var err error
-	w.pool, err = newOwnPool(pool, cfg.Writers+1)
+	w.pool, err = newOwnPool(pool, cfg.Writers+1, w.marks)
 	return w, err
 }
 
@@ -59,9 +60,6 @@ func (w *writer) commit(ctx context.Context, batch []*op) error {
 func (w *writer) settle(ctx context.Context, ops []*op) error {
 	pause := firstPause
 	for attempt := 1; ; attempt++ {
-		if err := w.marks.writable(); err != nil {
-			return err
-		}
 		err := w.attempt(ops)
 		if err == nil {
 			return nil
@@ -98,6 +96,9 @@ func (w *writer) attempt(ops []*op) error {
 		return err
 	}
 	defer w.release(conn)
+	if err := w.permitted(conn.Conn()); err != nil {
+		return err
+	}
 	timeout := w.timeout()
 	t := newTransaction(w, ops)
 	err = t.run(conn.Conn(), timeout)
@@ -105,6 +106,9 @@ func (w *writer) attempt(ops []*op) error {
 		err = t.runCarefully(conn.Conn(), timeout)
 	}
 	w.timed(err)
+	if err == nil && t.writes() && t.batch == 0 {
+		err = w.uncounted(conn.Conn(), t)
+	}
 	switch {
 	case err == nil:
 		w.marks.acknowledge(t)
@@ -126,6 +130,37 @@ func sleep(ctx context.Context, d time.Duration) bool {
 	case <-ctx.Done():
 		return false
 	}
+}
+
+// uncounted is for a batch that was committed without being counted, because a
+// row is gone. Its operations are told that nobody knows.
+func (w *writer) uncounted(conn *pgx.Conn, t *transaction) error {
+	if t.expected == 0 {
+		return fmt.Errorf("%w: onceward_buckets has no bucket %d; it was changed from outside", ErrSchema, t.bucket)
+	}
+	w.marks.lose(t.instance, map[int]int64{t.bucket: 0})
+	return errors.Join(w.permitted(conn), ErrWritesLost)
+}
+
+// permitted returns why nothing may be written on a connection that is there,
+// after asking whether that has changed.
+func (w *writer) permitted(conn *pgx.Conn) error {
+	if w.marks.writable() == nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), connectTimeout)
+	defer cancel()
+	if err := w.reconsider(ctx, conn, false); err != nil {
+		return err
+	}
+	return w.marks.writable()
+}
+
+// check compares counts outside of a connection's beginning.
+func (w *writer) check(conn *pgx.Conn) error {
+	ctx, cancel := context.WithTimeout(context.Background(), connectTimeout)
+	defer cancel()
+	return w.marks.check(ctx, conn)
 }
 
 func (w *writer) acquire(ctx context.Context) (*pgxpool.Conn, error) {
@@ -187,7 +222,7 @@ func judge(err error) fault {
 	if _, ok := errors.AsType[*connectError](err); ok {
 		return faultFinal // whoever asked can ask again
 	}
-	if errors.Is(err, ErrWritesLost) {
+	if errors.Is(err, ErrWritesLost) || errors.Is(err, ErrSchema) {
 		return faultFinal
 	}
 	return classify(err)
