@@ -37,15 +37,16 @@ var (
 
 // SQLSTATE codes, https://www.postgresql.org/docs/current/errcodes-appendix.html.
 const (
-	codeDivisionByZero  = "22012"
-	codeReadOnly        = "25006"
-	codeUnknownSchema   = "3F000"
-	codeSerialization   = "40001"
-	codeDeadlock        = "40P01"
-	codeDuplicateSchema = "42P06"
-	codeDuplicateTable  = "42P07"
-	codeUnknownTable    = "42P01"
-	codeUniqueViolation = "23505"
+	codeDivisionByZero   = "22012"
+	codeReadOnly         = "25006"
+	codeUnknownSchema    = "3F000"
+	codeSerialization    = "40001"
+	codeDeadlock         = "40P01"
+	codeDuplicateSchema  = "42P06"
+	codeDuplicateTable   = "42P07"
+	codeUnknownTable     = "42P01"
+	codeUniqueViolation  = "23505"
+	codeLockNotAvailable = "55P03"
 )
 
 // codeOf returns the server's SQLSTATE, or "" when it is not its error.

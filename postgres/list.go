@@ -78,14 +78,22 @@ func (s *Store) List(ctx context.Context, req onceward.ListRequest) (onceward.Li
 	if err != nil {
 		return onceward.ListResult{}, err
 	}
+	limit := max(req.Limit, 0)
+	rows, err := s.list(ctx, &req, before, limit+1)
+	if err != nil {
+		return onceward.ListResult{}, err
+	}
+	return page(rows, limit), nil
+}
+
+// list returns the first rows of every bucket that come before a place.
+func (s *Store) list(ctx context.Context, req *onceward.ListRequest, before row, limit int) (rows []row, err error) {
 	sql := s.sql.list
 	if req.Status == onceward.StatusHeld {
 		sql = s.sql.listHeld
 	}
-	limit := max(req.Limit, 0)
-	var rows []row
 	err = s.eachBucket(ctx, func(b *pgx.Batch, bucket int16) {
-		b.Queue(sql, bucket, before.seq, pgUUID(before.id), req.Now, req.Kind, req.Scope, string(req.Status), int64(limit)+1).
+		b.Queue(sql, bucket, before.seq, pgUUID(before.id), req.Now, req.Kind, req.Scope, string(req.Status), int64(limit)).
 			Query(func(found pgx.Rows) error {
 				for found.Next() {
 					r, err := scanRow(found)
@@ -97,13 +105,15 @@ func (s *Store) List(ctx context.Context, req onceward.ListRequest) (onceward.Li
 				return found.Err()
 			})
 	})
-	if err != nil {
-		return onceward.ListResult{}, err
-	}
+	return rows, err
+}
+
+// page makes a page of rows of which there is one more than the limit if another
+// page follows.
+func page(rows []row, limit int) (res onceward.ListResult) {
 	slices.SortFunc(rows, func(a, b row) int {
 		return cmp.Or(cmp.Compare(b.seq, a.seq), bytes.Compare(b.id[:], a.id[:]))
 	})
-	var res onceward.ListResult
 	if len(rows) > limit {
 		rows = rows[:limit]
 		if limit > 0 {
@@ -113,7 +123,7 @@ func (s *Store) List(ctx context.Context, req onceward.ListRequest) (onceward.Li
 	for i := range rows {
 		res.Records = append(res.Records, rows[i].Record)
 	}
-	return res, nil
+	return res
 }
 
 // A cursor is the place of the last record shown.

@@ -139,23 +139,37 @@ func (m *migrator) run(ctx context.Context, cc *pgx.ConnConfig) (err error) {
 	if err := m.prepare(ctx); err != nil {
 		return err
 	}
-	tx, err := m.lock.Begin(ctx)
+	tx, err := m.begin(ctx)
+	for codeOf(err) == codeLockNotAvailable && sleep(ctx, 50*time.Millisecond+rand.N(200*time.Millisecond)) { //nolint:gosec // jitter
+		tx, err = m.begin(ctx)
+	}
 	if err != nil {
 		return err
 	}
 	defer tx.Rollback(context.WithoutCancel(ctx))
-	// Of the transaction, not of the session: a pooler may be in between.
-	const patience = "SET LOCAL lock_timeout = 0; SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0"
-	if _, err := tx.Exec(ctx, patience, pgx.QueryExecModeSimpleProtocol); err != nil {
-		return err
-	}
-	if _, err := tx.Exec(ctx, "LOCK TABLE "+quote(m.cfg.Schema)+".onceward_migration IN ACCESS EXCLUSIVE MODE"); err != nil {
-		return err
-	}
 	if err := m.apply(ctx); err != nil {
 		return err
 	}
 	return tx.Commit(ctx)
+}
+
+// begin takes the lock, or fails when another migration has it: to wait for it
+// would take a connection of a pooler away from the one who needs two.
+func (m *migrator) begin(ctx context.Context) (pgx.Tx, error) {
+	tx, err := m.lock.Begin(ctx)
+	if err != nil {
+		return nil, err
+	}
+	// Of the transaction, not of the session: a pooler may be in between.
+	_, err = tx.Exec(ctx, "SET LOCAL idle_in_transaction_session_timeout = 0")
+	if err == nil {
+		_, err = tx.Exec(ctx, "LOCK TABLE "+quote(m.cfg.Schema)+".onceward_migration IN ACCESS EXCLUSIVE MODE NOWAIT")
+	}
+	if err != nil {
+		_ = tx.Rollback(context.WithoutCancel(ctx)) // the first error says more
+		return nil, err
+	}
+	return tx, nil
 }
 
 // prepare makes what the lock needs.

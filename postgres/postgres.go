@@ -51,8 +51,8 @@ func Open(ctx context.Context, pool *pgxpool.Pool, cfg Config) (*Store, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
-	if pool.Config().ConnConfig.DefaultQueryExecMode == pgx.QueryExecModeSimpleProtocol {
-		return nil, errors.New("postgres: the simple protocol cannot carry batches; behind PgBouncer use default_query_exec_mode=cache_describe")
+	if err := validMode(pool.Config().ConnConfig.DefaultQueryExecMode); err != nil {
+		return nil, err
 	}
 	lay, err := readLayout(ctx, pool, cfg.Schema)
 	if err != nil {
@@ -79,6 +79,18 @@ func Open(ctx context.Context, pool *pgxpool.Pool, cfg Config) (*Store, error) {
 		return nil, errors.Join(err, s.Close(ctx))
 	}
 	return s, nil
+}
+
+// validMode refuses how statements cannot be sent.
+func validMode(mode pgx.QueryExecMode) error {
+	switch mode {
+	case pgx.QueryExecModeSimpleProtocol:
+		return errors.New("postgres: the simple protocol cannot carry batches; behind PgBouncer use default_query_exec_mode=cache_describe")
+	case pgx.QueryExecModeDescribeExec:
+		return errors.New("postgres: with describe_exec a pooler can mix up the statements of its clients; use default_query_exec_mode=cache_describe")
+	case pgx.QueryExecModeCacheStatement, pgx.QueryExecModeCacheDescribe, pgx.QueryExecModeExec:
+	}
+	return nil
 }
 
 // Close finishes what is being committed, for as long as ctx lasts, and closes
