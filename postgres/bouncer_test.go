@@ -21,20 +21,8 @@ func TestContractBehindPgBouncer(t *testing.T) {
 	for _, mode := range []string{"cache_describe", "exec"} {
 		t.Run(mode, func(t *testing.T) {
 			t.Parallel()
-			direct := pgtest.Database(t)
-			dsn := pgtest.Bouncer(t, direct) + "&default_query_exec_mode=" + mode
-			var schemas sync.Map
-			oncetest.Run(t, func(t *testing.T) onceward.Store {
-				schema := fmt.Sprintf("s%s", onceward.NewOwner().String()[:8])
-				if _, twice := schemas.LoadOrStore(schema, true); twice {
-					t.Fatal("a schema twice")
-				}
-				pool := connect(t, dsn)
-				if err := postgres.Migrate(t.Context(), pool, postgres.MigrateConfig{Schema: schema}); err != nil {
-					t.Fatal(err)
-				}
-				return open(t, pool, postgres.Config{Schema: schema})
-			}, oncetest.Abilities()...)
+			pool := connect(t, pgtest.Bouncer(t, pgtest.Database(t))+"&default_query_exec_mode="+mode)
+			oncetest.Run(t, func(t *testing.T) onceward.Store { return fresh(t, pool, postgres.MigrateConfig{}) }, oncetest.Abilities()...)
 		})
 	}
 }

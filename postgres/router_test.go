@@ -5,14 +5,16 @@ import (
 	"fmt"
 	"testing"
 
+	"github.com/jackc/pgx/v5/pgxpool"
+
 	"github.com/onceward/onceward"
 	"github.com/onceward/onceward/oncetest"
 	"github.com/onceward/onceward/postgres"
 	"github.com/onceward/onceward/postgres/pgtest"
 )
 
-// group opens a store on a new database that keeps some slots.
-func group(t *testing.T, keeps func(slot int) bool) *postgres.Store {
+// group opens a store on new tables that keep some slots.
+func group(t *testing.T, pool *pgxpool.Pool, keeps func(slot int) bool) *postgres.Store {
 	t.Helper()
 	var slots []int
 	for slot := range postgres.Slots {
@@ -20,7 +22,7 @@ func group(t *testing.T, keeps func(slot int) bool) *postgres.Store {
 			slots = append(slots, slot)
 		}
 	}
-	return open(t, tables(t, postgres.MigrateConfig{Buckets: 4, Slots: slots}), postgres.Config{Writers: 2})
+	return fresh(t, pool, postgres.MigrateConfig{Buckets: 4, Slots: slots})
 }
 
 func odd(slot int) bool  { return slot%2 == 1 }
@@ -28,8 +30,9 @@ func even(slot int) bool { return slot%2 == 0 }
 
 func TestRouterContract(t *testing.T) {
 	t.Parallel()
+	a, b := connect(t, pgtest.Database(t)), connect(t, pgtest.Database(t))
 	oncetest.Run(t, func(t *testing.T) onceward.Store {
-		r, err := postgres.NewRouter(group(t, odd), group(t, even))
+		r, err := postgres.NewRouter(group(t, a, odd), group(t, b, even))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -39,7 +42,8 @@ func TestRouterContract(t *testing.T) {
 
 func TestRouterSendsEachKeyToItsDatabase(t *testing.T) {
 	t.Parallel()
-	a, b := group(t, odd), group(t, even)
+	pool := connect(t, pgtest.Database(t))
+	a, b := group(t, pool, odd), group(t, pool, even)
 	r, err := postgres.NewRouter(a, b)
 	if err != nil {
 		t.Fatal(err)
@@ -71,8 +75,9 @@ func TestRouterSendsEachKeyToItsDatabase(t *testing.T) {
 // run an operation twice.
 func TestRouterRefusesGapsAndOverlaps(t *testing.T) {
 	t.Parallel()
-	a, b := group(t, odd), group(t, even)
-	all := open(t, connect(t, migrated(t)), postgres.Config{})
+	pool := connect(t, pgtest.Database(t))
+	a, b := group(t, pool, odd), group(t, pool, even)
+	all := fresh(t, pool, postgres.MigrateConfig{})
 	if _, err := postgres.NewRouter(a); err == nil {
 		t.Error("half of the slots are kept by nobody")
 	}

@@ -82,7 +82,7 @@ func (s *Store) Sweep(ctx context.Context, req onceward.SweepRequest) (onceward.
 	first := rand.N(s.layout.buckets) //nolint:gosec // spreads the instances
 	for i := range s.layout.buckets {
 		bucket := (first + i) % s.layout.buckets
-		n, more, err := s.sweepBucket(ctx, bucket, req.Now, limit-res.Deleted)
+		n, more, err := s.sweepPatiently(ctx, bucket, req.Now, limit-res.Deleted)
 		res.Deleted += n
 		if err != nil {
 			return res, explain("sweeping", err)
@@ -108,6 +108,16 @@ type window struct {
 	tie       bool // everything is due at high, and too much
 	limit     int
 	last      bool // nothing is left behind it
+}
+
+// sweepPatiently repeats what met claims of the same records in another order.
+func (s *Store) sweepPatiently(ctx context.Context, bucket int, now time.Time, limit int) (deleted int, more bool, err error) {
+	for attempt := 1; ; attempt++ {
+		deleted, more, err = s.sweepBucket(ctx, bucket, now, limit)
+		if err == nil || judge(err) != faultAgain || attempt == maxAttempts || !sleep(ctx, rand.N(50*time.Millisecond)) { //nolint:gosec // jitter
+			return deleted, more, err
+		}
+	}
 }
 
 // sweepBucket deletes at most limit records of a bucket; more says that there
