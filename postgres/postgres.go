@@ -14,7 +14,7 @@ import (
 )
 
 // Store is an onceward.Store in PostgreSQL; it is also a Sweeper, a
-// LapsedLister, a Finder, a Lister and a Transactor. Use Open. It is safe for concurrent use,
+// LapsedLister, a Finder, a Lister, a Transactor and a Waker. Use Open. It is safe for concurrent use,
 // and any number of stores in any number of processes may share the tables.
 type Store struct {
 	pool    *pgxpool.Pool
@@ -27,6 +27,7 @@ type Store struct {
 	clock   clock
 	sweeper sweeper
 	cache   *cache
+	wakeups *wakeups
 	closed  atomic.Bool
 }
 
@@ -37,6 +38,7 @@ var _ interface {
 	onceward.Finder
 	onceward.Lister
 	onceward.Transactor
+	onceward.Waker
 } = (*Store)(nil)
 
 // Open makes a Store of a database that Migrate has prepared; it fails with
@@ -64,6 +66,8 @@ func Open(ctx context.Context, pool *pgxpool.Pool, cfg Config) (*Store, error) {
 	if s.writer, err = newWriter(pool, cfg, s.sql, lay.buckets); err != nil {
 		return nil, err
 	}
+	s.wakeups = newWakeups(s.writer.pool, cfg)
+	s.writer.ended = s.wakeups.ended
 	if s.txs, err = newOwnPool(pool, int(pool.Config().MaxConns), s.writer.marks); err != nil {
 		s.writer.pool.Close()
 		return nil, err
@@ -108,6 +112,7 @@ func (s *Store) Close(ctx context.Context) error {
 	closed := make(chan struct{})
 	go func() {
 		defer close(closed)
+		s.wakeups.close()
 		s.writer.pool.Close()
 		s.txs.Close()
 	}()
@@ -137,6 +142,9 @@ func (s *Store) do(ctx context.Context, o *op) error {
 		return err
 	}
 }
+
+// Schema returns the name of the schema that holds the tables.
+func (s *Store) Schema() string { return s.cfg.Schema }
 
 // here returns an error unless the store may keep the operation.
 func (s *Store) here(id onceward.ID) error {

@@ -26,6 +26,7 @@ var _ interface {
 	onceward.Finder
 	onceward.Lister
 	onceward.Transactor
+	onceward.Waker
 } = (*Router)(nil)
 
 // NewRouter routes to stores by the slots that their databases keep, which
@@ -96,6 +97,11 @@ func (r *Router) Find(ctx context.Context, req onceward.FindRequest) (onceward.R
 // that keeps the key: what a handler writes with it must live there, too.
 func (r *Router) Begin(ctx context.Context, key onceward.Key) (onceward.Tx, error) {
 	return r.of(key.ID()).Begin(ctx, key)
+}
+
+// Watch implements onceward.Waker.
+func (r *Router) Watch(key onceward.Key) (wake <-chan struct{}, stop func()) {
+	return r.of(key.ID()).Watch(key)
 }
 
 // Sweep implements onceward.Sweeper. A database that fails does not keep the

@@ -37,6 +37,18 @@ func newTransaction(w *writer, ops []*op) *transaction {
 // writes reports whether anything but reads is in it.
 func (t *transaction) writes() bool { return len(t.byKind[kindRead]) < len(t.ops) }
 
+// ended returns the operations that the transaction has ended.
+func (t *transaction) ended() (ids []onceward.ID) {
+	for _, k := range []kind{kindComplete, kindRelease} {
+		for _, o := range t.byKind[k] {
+			if o.done {
+				ids = append(ids, o.id)
+			}
+		}
+	}
+	return ids
+}
+
 // minToken is the lowest token that its claims propose.
 func (t *transaction) minToken() int64 {
 	low := int64(math.MaxInt64)

@@ -111,6 +111,9 @@ func (t *operationTx) Complete(_ context.Context, req onceward.CompleteRequest) 
 		abandon(conn)
 		return explain("committing an operation's transaction", err)
 	}
+	if err == nil {
+		t.s.wakeups.ended(o.id)
+	}
 	return err
 }
 

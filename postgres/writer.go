@@ -10,6 +10,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/onceward/onceward"
 )
 
 // writer commits batches on the store's own connections.
@@ -18,6 +20,7 @@ type writer struct {
 	sql   *statements
 	cfg   Config
 	marks *marks
+	ended func(ids ...onceward.ID) // told of what has ended, see wakeups
 
 	mu      sync.Mutex
 	patient int                // timeouts in a row
@@ -112,6 +115,7 @@ func (w *writer) attempt(ops []*op) error {
 	switch {
 	case err == nil:
 		w.marks.acknowledge(t)
+		w.ended(t.ended()...)
 	case errors.Is(err, ErrUnsure) || judge(err) == faultConnection:
 		abandon(conn.Conn())
 	default:
