@@ -2,9 +2,9 @@
 # MODULES='soroban bench' restricts a target to some modules.
 
 .DEFAULT_GOAL := help
-.PHONY: help deps build test lint fmt bench bench-growth microbench fuzz torture examples
+.PHONY: help deps build test lint fmt bench bench-growth microbench fuzz torture examples conformance
 
-export MODULES TESTFLAGS FUZZTIME GROWTH_KEYS BENCH_QUICK
+export MODULES TESTFLAGS FUZZTIME GROWTH_KEYS BENCH_QUICK DSN
 
 FUZZTIME ?= 20s
 TORTURE  ?= 20
@@ -12,7 +12,7 @@ TORTURE  ?= 20
 help: ## show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
-deps: ## install what the tests need beyond Go (C compiler, Node.js)
+deps: ## install what the tests need beyond Go (C compiler, Node.js, PostgreSQL)
 	@scripts/deps.sh
 
 build: ## compile everything; the binary goes to bin/onceward
@@ -44,3 +44,6 @@ torture: deps ## repeat the randomized tests TORTURE (20) times with new seeds
 
 examples: ## run the runnable examples of the documentation
 	@scripts/each.sh -run '^Example' -v $(TESTFLAGS)
+
+conformance: ## run the store contract on the PostgreSQL or Citus at DSN=postgres://...
+	@scripts/conformance.sh

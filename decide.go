@@ -53,6 +53,7 @@ type Reconciler func(ctx context.Context, op *Operation) (Verdict, error)
 // own runs a claim that was won and ends it.
 func (e *Engine) own(req *Request, h Handler, fl *flight, res ClaimResult) (Outcome, error) {
 	op := e.newOperation(fl, &res.Record)
+	op.inTx = req.InTx
 	defer op.stop()
 	if res.TookOver {
 		out, run, err := e.takeOver(op)
@@ -142,11 +143,11 @@ func (op *Operation) run(req *Request, h Handler) (Outcome, error) {
 	}
 	returned = true
 
-	if op.Ended() {
-		return op.outcome(), err
-	}
 	if failed := op.unrecordedErr(); failed != nil {
 		return Outcome{}, failed
+	}
+	if op.Ended() {
+		return op.outcome(), err
 	}
 	if errors.Is(err, ErrPark) {
 		op.park(0)

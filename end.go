@@ -21,11 +21,16 @@ func (op *Operation) Complete(_ context.Context, resp Response) error {
 	// A copy: the handler goes on and may change the header it has.
 	_, err := op.end(Verdict{Decision: Completed, Response: *resp.withOwnHeader()}) //nolint:contextcheck // an operation outlives its caller and has a context of its own
 	if err != nil && !op.Ended() {
-		op.mu.Lock()
-		op.unrecorded = err
-		op.mu.Unlock()
+		op.failed(err)
 	}
 	return err
+}
+
+// failed notes that the handler's answer may not be given.
+func (op *Operation) failed(err error) {
+	op.mu.Lock()
+	defer op.mu.Unlock()
+	op.unrecorded = err
 }
 
 func (op *Operation) unrecordedErr() error {
@@ -48,6 +53,9 @@ func (op *Operation) end(v Verdict) (Outcome, error) {
 	op.mu.Lock()
 	op.answer = v.Response
 	op.mu.Unlock()
+	if v.Decision != Completed {
+		op.rollback()
+	}
 	if v.Decision == NotApplied {
 		// A release that fails is not the client's concern.
 		_ = op.release()
@@ -57,7 +65,18 @@ func (op *Operation) end(v Verdict) (Outcome, error) {
 	if v.Decision == Unknown {
 		req = CompleteRequest{Status: StatusHeld, Reason: v.Reason, ExpiresAt: Never}
 	}
-	if err := op.complete(req); err != nil {
+	err := op.complete(req)
+	switch {
+	case errors.Is(err, errNotCommitted):
+		_ = op.release() // nothing has happened
+		err = op.eng.storeUnavailable(err)
+		op.failed(err)
+		return Outcome{}, err
+	case errors.Is(err, ErrTxEnded):
+		v = Verdict{Decision: Unknown, Reason: ErrTxEnded.Error()}
+		err = op.complete(CompleteRequest{Status: StatusHeld, Reason: v.Reason, ExpiresAt: Never})
+	}
+	if err != nil {
 		return Outcome{}, err
 	}
 	if v.Decision == Unknown {
@@ -87,13 +106,10 @@ func (op *Operation) complete(req CompleteRequest) error {
 	req.Claim = op.rec.Claim()
 	op.completing = true
 	op.mu.Unlock()
-	err := op.eng.retry(op.endCall(), &op.values, cfg.CompleteTimeout, func(ctx context.Context) error {
-		req.Now = cfg.Now()
-		if req.Status == StatusCompleted {
-			req.ExpiresAt = req.Now.Add(op.rec.Retention)
-		}
-		return op.eng.store.Complete(ctx, req)
-	})
+	err := op.record(&req)
+	if errors.Is(err, errNotCommitted) || errors.Is(err, ErrTxEnded) {
+		return err
+	}
 	if err != nil {
 		op.fencedBy(err)
 		op.stopRenewing()
@@ -108,6 +124,21 @@ func (op *Operation) complete(req CompleteRequest) error {
 	op.rec.CompletedAt, op.rec.ExpiresAt = req.Now, req.ExpiresAt
 	op.publishLocked()
 	return nil
+}
+
+// record writes the end, in the operation's transaction if it has one.
+func (op *Operation) record(req *CompleteRequest) error {
+	cfg := &op.eng.cfg
+	if op.tx != nil {
+		return op.commit(req)
+	}
+	return op.eng.retry(op.endCall(), &op.values, cfg.CompleteTimeout, func(ctx context.Context) error {
+		req.Now = cfg.Now()
+		if req.Status == StatusCompleted {
+			req.ExpiresAt = req.Now.Add(op.rec.Retention)
+		}
+		return op.eng.store.Complete(ctx, *req)
+	})
 }
 
 // release makes the key absent. One that fails is tried again by the next

@@ -105,6 +105,11 @@ type Request struct {
 	Kind string
 	// Policy defaults to Hold.
 	Policy CrashPolicy
+	// InTx says that whatever the handler does, it does in Operation.Tx: its
+	// effect and its record are committed together. Its Policy is Rerun, which
+	// is then exact: a process that dies before the commit has done nothing.
+	// The Store must be a Transactor.
+	InTx bool
 	// Retention of the completed record. Default: Config.Retention.
 	Retention time.Duration
 	// Wait is how long to wait for an answer that another request is working
@@ -141,6 +146,9 @@ func (e *Engine) check(req *Request) error {
 	if err := req.Key.Validate(); err != nil {
 		return &Error{Code: CodeKeyInvalid, Err: err}
 	}
+	if err := e.checkTx(req); err != nil {
+		return err
+	}
 	if req.Policy == "" {
 		req.Policy = Hold
 	}
@@ -163,6 +171,21 @@ func (e *Engine) check(req *Request) error {
 	case req.Policy == Reconcile && e.reconciler(req.Kind) == nil:
 		return fmt.Errorf("onceward: policy reconcile needs Engine.Register for kind %q", req.Kind)
 	}
+	return nil
+}
+
+// checkTx chooses the policy of an operation with a transaction.
+func (e *Engine) checkTx(req *Request) error {
+	if !req.InTx {
+		return nil
+	}
+	if _, ok := e.store.(Transactor); !ok {
+		return fmt.Errorf("onceward: InTx needs a store that is a Transactor; %T is not", e.store)
+	}
+	if req.Policy != "" && req.Policy != Rerun {
+		return fmt.Errorf("onceward: InTx means the policy rerun, not %q", req.Policy)
+	}
+	req.Policy = Rerun
 	return nil
 }
 

@@ -95,6 +95,7 @@ func (op *Operation) lost() error {
 // park gives the lease up after a delay, undecided. Failing to is harmless:
 // the lease then lapses by itself.
 func (op *Operation) park(delay time.Duration) {
+	op.rollback()
 	op.stopRenewing()
 	op.renewMu.Lock() // a renewal under way must not come after us
 	defer op.renewMu.Unlock()
@@ -116,6 +117,7 @@ func (op *Operation) park(delay time.Duration) {
 
 // stop ends the renewals and the handler's context.
 func (op *Operation) stop() {
+	op.rollback()
 	op.stopRenewing()
 	op.ctx.end(errEnded)
 }
@@ -139,10 +141,10 @@ func (e *Engine) retry(
 			return err
 		}
 		if left := time.Until(last); pause >= left {
-			sleep(values, left)
+			sleepOrWake(values, left, nil)
 			return err
 		}
-		sleep(values, pause)
+		sleepOrWake(values, pause, nil)
 		now = time.Now()
 	}
 }

@@ -46,7 +46,7 @@ func (e *Engine) DoNatural(ctx context.Context, req Request, natural Key, h Hand
 	var gotErr error
 	ran, kept := false, false
 	// Running the outer operation again only asks the inner one again.
-	req.Policy = Rerun
+	req.Policy, req.InTx = Rerun, false
 	req.Final = func(*Response) bool { return kept }
 	out, err := e.Do(ctx, req, func(context.Context, *Operation) (Response, error) {
 		ran, kept = true, false

@@ -2,6 +2,7 @@ package onceward
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -21,6 +22,8 @@ type Operation struct {
 	returned Response   // by the handler
 	renewMu  sync.Mutex // held while a renewal is under way
 	writeMu  sync.Mutex // held while a checkpoint or the end is written
+	inTx     bool
+	tx       Tx // open; guarded by writeMu, or the handler has returned
 
 	mu         sync.Mutex
 	rec        Record
@@ -121,6 +124,9 @@ func (op *Operation) Checkpoint(ctx context.Context, name string, data []byte) e
 	defer op.writeMu.Unlock()
 	if op.Ended() {
 		return ErrFenced
+	}
+	if op.inTx {
+		return errors.New("onceward: an operation with InTx has no checkpoints: its transaction is the only one")
 	}
 	next := withCheckpoint(op.Checkpoints(), Checkpoint{Name: name, Data: slices.Clone(data), At: op.eng.cfg.Now()})
 	size := 0

@@ -172,6 +172,15 @@ type FindRequest struct {
 	Now time.Time
 }
 
+// Waker is a Store that can wake up who waits for an operation of another
+// process. Engine.Do uses it for requests with Wait.
+type Waker interface {
+	// Watch returns a channel that receives when the operation of key may have
+	// ended, and a function to call when nobody waits any more. It is a hint:
+	// it may come for no reason, late, or never.
+	Watch(key Key) (wake <-chan struct{}, stop func())
+}
+
 // Lister is a Store that can list records for an operator, newest claim
 // first. Response bodies, Detail and Checkpoints are left out.
 type Lister interface {

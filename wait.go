@@ -9,6 +9,9 @@ import (
 const (
 	firstPoll = 10 * time.Millisecond
 	lastPoll  = 500 * time.Millisecond
+	// pollShare is how far apart the polls of all waiting requests of this
+	// process are at least, when the store wakes them up.
+	pollShare = time.Millisecond
 )
 
 // wait holds a request until the key has an answer, its Wait has passed, or
@@ -22,7 +25,10 @@ func (e *Engine) wait(ctx context.Context, req *Request, h Handler, prior error)
 	defer e.waiters.Add(-1)
 	limit, cancel := context.WithTimeout(ctx, req.Wait)
 	defer cancel()
-	for poll := firstPoll; ; poll = min(2*poll, lastPoll) {
+	var wake <-chan struct{} // of another process's operation
+	stop := func() {}
+	defer func() { stop() }()
+	for poll := firstPoll; ; poll = min(2*poll, e.lastPoll(wake)) {
 		rec, here, err := e.landing(limit, req.Key)
 		if err != nil {
 			return Outcome{}, prior
@@ -32,7 +38,10 @@ func (e *Engine) wait(ctx context.Context, req *Request, h Handler, prior error)
 		}
 		if !here || rec != nil && running(rec, e.cfg.Now()) {
 			// In the hands of another process.
-			if !sleep(limit, poll/2+rand.N(poll)) { //nolint:gosec // jitter
+			if w, ok := e.store.(Waker); ok && wake == nil {
+				wake, stop = w.Watch(req.Key)
+			}
+			if !sleepOrWake(limit, poll/2+rand.N(poll), wake) { //nolint:gosec // jitter
 				return Outcome{}, prior
 			}
 			if e.stillRunning(limit, req.Key) {
@@ -74,12 +83,24 @@ func running(rec *Record, now time.Time) bool {
 	return rec.Status == StatusStarted && !rec.Lapsed(now)
 }
 
-// sleep waits for d and reports whether ctx is still alive.
-func sleep(ctx context.Context, d time.Duration) bool {
+// lastPoll is the longest pause between two polls of one request. Where a
+// wake-up comes, polling is for when it is lost, and need not grow with the
+// number of those who wait.
+func (e *Engine) lastPoll(wake <-chan struct{}) time.Duration {
+	if wake == nil {
+		return lastPoll
+	}
+	return max(lastPoll, time.Duration(e.waiters.Load())*pollShare)
+}
+
+// sleepOrWake waits for d or a wake-up and reports whether ctx is still alive.
+func sleepOrWake(ctx context.Context, d time.Duration, wake <-chan struct{}) bool {
 	t := time.NewTimer(d)
 	defer t.Stop()
 	select {
 	case <-t.C:
+		return true
+	case <-wake:
 		return true
 	case <-ctx.Done():
 		return false

@@ -21,6 +21,9 @@ import (
 // writerEnv turns this test binary into a process that writes to a database.
 const writerEnv = "ONCEWARD_WRITER"
 
+// orderEnv turns it into one that waits to be killed around its commit.
+const orderEnv = "ONCEWARD_TEST_POINT"
+
 func TestMain(m *testing.M) {
 	if spec := os.Getenv(writerEnv); spec != "" {
 		if err := write(spec); err != nil {
@@ -28,6 +31,9 @@ func TestMain(m *testing.M) {
 			os.Exit(1)
 		}
 		return
+	}
+	if os.Getenv(orderEnv) != "" {
+		orderUntilKilled()
 	}
 	os.Exit(m.Run())
 }

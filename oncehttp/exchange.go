@@ -123,7 +123,7 @@ func (x *exchange) describe(scope string, at span) error {
 	}
 	x.req = onceward.Request{
 		Key: onceward.Key{Scope: scope, Value: x.key}, Fingerprint: fp.sum, Detail: fp.detail,
-		Kind: opt.Kind, Policy: opt.Policy, Retention: opt.Retention, Wait: opt.Wait, Final: opt.Replay,
+		Kind: opt.Kind, Policy: opt.Policy, InTx: opt.InTx, Retention: opt.Retention, Wait: opt.Wait, Final: opt.Replay,
 	}
 	return nil
 }

@@ -32,7 +32,7 @@ func New(eng *onceward.Engine, opts Options) (func(http.Handler) http.Handler, e
 		return nil, errors.New("oncehttp: New needs an Engine")
 	}
 	opts = opts.withDefaults(eng)
-	if err := opts.validate(); err != nil {
+	if err := opts.validate(eng); err != nil {
 		return nil, err
 	}
 	g := &guard{

@@ -55,6 +55,9 @@ type Options struct {
 	Kind string
 	// Policy after a crash. Default onceward.Hold.
 	Policy onceward.CrashPolicy
+	// InTx says that the handler acts in the transaction of its operation only,
+	// see onceward.Request; the Policy is then onceward.Rerun.
+	InTx bool
 	// Retention of completed records. Default Config.Retention.
 	Retention time.Duration
 	// Wait is how long a request waits for the answer of another one with its
@@ -105,6 +108,9 @@ func ReplayAll(*onceward.Response) bool { return true }
 
 func (o Options) withDefaults(eng *onceward.Engine) Options {
 	o.Header = textproto.CanonicalMIMEHeaderKey(cmp.Or(o.Header, DefaultHeader))
+	if o.InTx {
+		o.Policy = cmp.Or(o.Policy, onceward.Rerun)
+	}
 	o.Policy = cmp.Or(o.Policy, onceward.Hold)
 	o.Retention = cmp.Or(o.Retention, eng.Config().Retention)
 	o.MaxBodyBytes = cmp.Or(o.MaxBodyBytes, DefaultMaxBodyBytes)
@@ -124,7 +130,7 @@ func (o Options) withDefaults(eng *onceward.Engine) Options {
 	return o
 }
 
-func (o *Options) validate() error {
+func (o *Options) validate(eng *onceward.Engine) error {
 	var errs []error
 	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf("oncehttp: "+format, args...)) }
 	if o.Scope == nil {
@@ -147,6 +153,9 @@ func (o *Options) validate() error {
 	}
 	if o.Policy != onceward.Hold && o.Policy != onceward.Rerun && o.Policy != onceward.Reconcile {
 		bad("Options.Policy %q is unknown; use Hold, Rerun or Reconcile", o.Policy)
+	}
+	if _, ok := eng.Store().(onceward.Transactor); o.InTx && (!ok || o.Policy != onceward.Rerun) {
+		bad("Options.InTx needs a store with transactions (%T) and the policy rerun (%s)", eng.Store(), o.Policy)
 	}
 	if o.Policy == onceward.Reconcile && o.Kind == "" {
 		bad("Options.Policy reconcile needs Options.Kind, and Engine.Register for it")

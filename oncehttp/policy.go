@@ -90,7 +90,7 @@ func PolicyHandler(eng *onceward.Engine, routes ...PolicyRoute) (http.Handler, e
 	}
 	for _, route := range routes {
 		opt := route.Options.withDefaults(eng)
-		if err := opt.validate(); err != nil {
+		if err := opt.validate(eng); err != nil {
 			return nil, fmt.Errorf("route %q: %w", route.Pattern, err)
 		}
 		doc.Routes = append(doc.Routes, describeRoute(eng, route, &opt))

@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Provides what the tests need beyond Go: a C compiler for the race detector,
-# and Node.js with npm for the JavaScript clients and for the test vectors that an
-# npm package brings (conformance/sfvectors). Installs through apt-get when
-# run as root, otherwise says what is missing and fails.
+# Node.js with npm for the JavaScript clients and for the test vectors that an npm
+# package brings (conformance/sfvectors), and the programs of PostgreSQL and
+# PgBouncer, which the tests start themselves. Installs through apt-get when run
+# as root, otherwise says what is missing and fails.
 source "$(dirname "$0")/lib.sh"
 
 NODE_MAJOR=20
@@ -33,10 +34,48 @@ have_node() {
 		[ "$(node -p 'process.versions.node.split(".")[0]')" -ge "$NODE_MAJOR" ]
 }
 
+have_pg() {
+	local program
+	for program in initdb postgres pg_basebackup; do
+		have "$program" || compgen -G "/usr/lib/postgresql/*/bin/$program" >/dev/null ||
+			compgen -G "/usr/pgsql-*/bin/$program" >/dev/null || return 1
+	done
+}
+
+have_pgbouncer() { have pgbouncer || [ -x /usr/sbin/pgbouncer ]; }
+
+# install_servers PACKAGE... installs without starting anything: Debian would
+# make a cluster and run it, and start services.
+install_servers() {
+	local conf=/etc/postgresql-common/createcluster.conf policy=/usr/sbin/policy-rc.d
+	local saved='' ours=''
+	if ! have apt-get || [ "$(id -u)" -ne 0 ]; then
+		return 0
+	fi
+	if [ ! -e "$policy" ]; then
+		ours=yes
+		printf '#!/bin/sh\nexit 101\n' >"$policy"
+		chmod +x "$policy"
+	fi
+	install postgresql-common
+	if [ -e "$conf" ]; then
+		saved=$(mktemp)
+		cp -p "$conf" "$saved"
+		printf '\ncreate_main_cluster = false\n' >>"$conf"
+	fi
+	install "$@"
+	[ -z "$saved" ] || mv "$saved" "$conf"
+	[ -z "$ours" ] || rm -f "$policy"
+}
+
 have go || die "install Go $(sed -n 's/^go //p' go.work) or newer and put it on PATH"
 
 have_cc || install gcc libc6-dev
 have_cc || die "the race detector needs a C compiler with its headers: install gcc and libc6-dev (or set CC)"
+
+have_pg && have_pgbouncer || install_servers postgresql pgbouncer
+have_pg || die "the tests start PostgreSQL servers of their own: install postgresql (14 or newer) and put its bin directory with initdb and postgres on PATH"
+have_pgbouncer || die "the tests start a PgBouncer of their own: install pgbouncer"
 
 # Every npm package of the tree has a lock file next to its package.json. Those
 # of bench/ are installed by scripts/bench.sh: no test needs them.

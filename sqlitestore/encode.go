@@ -1,18 +1,12 @@
 package sqlitestore
 
 import (
-	"encoding/binary"
-	"errors"
 	"fmt"
-	"maps"
-	"slices"
 	"time"
 
 	"github.com/onceward/onceward"
+	"github.com/onceward/onceward/internal/codec"
 )
-
-// Headers and checkpoints are lists of byte strings, each led by its length as
-// a varint: any bytes survive, and text stays legible in the database.
 
 // micros is how a time is stored. Cutting every time off at the microsecond,
 // the caller's Now included, keeps their order: a store of whole microseconds
@@ -24,114 +18,19 @@ func moment(us int64) time.Time { return time.UnixMicro(us).UTC() }
 // cut is what comes back for t once it was stored.
 func cut(t time.Time) time.Time { return moment(micros(t)) }
 
-func appendBytes[S ~string | ~[]byte](b []byte, s S) []byte {
-	b = binary.AppendUvarint(b, uint64(len(s)))
-	return append(b, s...)
-}
-
-func encodeHeader(h map[string][]string) []byte {
-	if h == nil {
-		return nil
-	}
-	b := binary.AppendUvarint(make([]byte, 0, 128), uint64(len(h)))
-	for _, name := range slices.Sorted(maps.Keys(h)) {
-		b = appendBytes(b, name)
-		b = binary.AppendUvarint(b, uint64(len(h[name])))
-		for _, v := range h[name] {
-			b = appendBytes(b, v)
-		}
-	}
-	return b
-}
-
 func decodeHeader(b []byte) (map[string][]string, error) {
-	if b == nil {
-		return nil, nil //nolint:nilnil // no header is a value
-	}
-	d := decoder{rest: b}
-	n := d.length()
-	h := make(map[string][]string, n)
-	for range n {
-		name := string(d.bytes())
-		values := make([]string, d.length())
-		for i := range values {
-			values[i] = string(d.bytes())
-		}
-		h[name] = values
-	}
-	return h, d.end("header")
-}
-
-func encodeCheckpoints(cps []onceward.Checkpoint) []byte {
-	if len(cps) == 0 {
-		return nil
-	}
-	b := binary.AppendUvarint(nil, uint64(len(cps)))
-	for _, cp := range cps {
-		b = appendBytes(b, cp.Name)
-		b = appendBytes(b, cp.Data)
-		b = binary.AppendVarint(b, micros(cp.At))
-	}
-	return b
+	h, err := codec.DecodeHeader(b)
+	return h, corrupt(err)
 }
 
 func decodeCheckpoints(b []byte) ([]onceward.Checkpoint, error) {
-	if len(b) == 0 {
-		return nil, nil
+	cps, err := codec.DecodeCheckpoints(b)
+	return cps, corrupt(err)
+}
+
+func corrupt(err error) error {
+	if err == nil {
+		return nil
 	}
-	d := decoder{rest: b}
-	cps := make([]onceward.Checkpoint, d.length())
-	for i := range cps {
-		cps[i].Name = string(d.bytes())
-		cps[i].Data = slices.Clone(d.bytes())
-		cps[i].At = moment(d.varint())
-	}
-	return cps, d.end("checkpoints")
-}
-
-// decoder reads what was appended; once it is broken it yields zeros.
-type decoder struct {
-	rest   []byte
-	broken bool
-}
-
-func (d *decoder) uvarint() uint64 {
-	v, n := binary.Uvarint(d.rest)
-	return advance(d, v, n)
-}
-
-func (d *decoder) varint() int64 {
-	v, n := binary.Varint(d.rest)
-	return advance(d, v, n)
-}
-
-func advance[T uint64 | int64](d *decoder, v T, n int) T {
-	if d.broken = d.broken || n <= 0; d.broken {
-		return 0
-	}
-	d.rest = d.rest[n:]
-	return v
-}
-
-// length reads how many bytes, or items of at least one byte, follow.
-func (d *decoder) length() int {
-	v := d.uvarint()
-	if d.broken = d.broken || v > uint64(len(d.rest)); d.broken {
-		return 0
-	}
-	return int(v) //nolint:gosec // not above the length of a slice
-}
-
-func (d *decoder) bytes() []byte {
-	n := d.length()
-	b := d.rest[:n:n]
-	d.rest = d.rest[n:]
-	return b
-}
-
-func (d *decoder) end(what string) error {
-	if d.broken || len(d.rest) > 0 {
-		return fmt.Errorf("%w: %w", ErrCorrupt, errors.New("the "+what+" of a record cannot be read"))
-	}
-	return nil
+	return fmt.Errorf("%w: %w", ErrCorrupt, err)
 }

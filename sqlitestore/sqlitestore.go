@@ -44,7 +44,7 @@ func (c Config) validate() error {
 }
 
 // Store is an onceward.Store in an SQLite file; it is also a Sweeper, a
-// LapsedLister, a Finder and a Lister. Use Open. It is safe for concurrent use.
+// LapsedLister, a Finder, a Lister and a Transactor. Use Open. It is safe for concurrent use.
 type Store struct {
 	db     *sql.DB
 	cfg    Config
@@ -60,6 +60,7 @@ var _ interface {
 	onceward.LapsedLister
 	onceward.Finder
 	onceward.Lister
+	onceward.Transactor
 } = (*Store)(nil)
 
 // Open makes a Store of the database, and creates or upgrades its tables

@@ -6,6 +6,7 @@ import (
 	"errors"
 
 	"github.com/onceward/onceward"
+	"github.com/onceward/onceward/internal/codec"
 )
 
 // What an operation keeps of its request it has copied: its caller may be gone
@@ -50,7 +51,7 @@ func (s *Store) Renew(ctx context.Context, req onceward.RenewRequest) error {
 
 // Checkpoint implements onceward.Store.
 func (s *Store) Checkpoint(ctx context.Context, req onceward.CheckpointRequest) error {
-	return s.do(ctx, &update{name: sqlCheckpoint, args: ownedBy(req.Claim, encodeCheckpoints(req.Checkpoints))})
+	return s.do(ctx, &update{name: sqlCheckpoint, args: ownedBy(req.Claim, codec.EncodeCheckpoints(req.Checkpoints))})
 }
 
 // Release implements onceward.Store.
@@ -78,16 +79,23 @@ func (c *complete) apply(w *writer) error {
 
 // Complete implements onceward.Store.
 func (s *Store) Complete(ctx context.Context, req onceward.CompleteRequest) error {
+	args, err := completion(req)
+	if err != nil {
+		return err
+	}
+	return s.do(ctx, &complete{update{name: sqlComplete, args: args}})
+}
+
+// completion returns the parameters of complete.sql.
+func completion(req onceward.CompleteRequest) ([]any, error) {
 	if req.Status != onceward.StatusCompleted && req.Status != onceward.StatusHeld {
-		return errors.New("sqlitestore: Complete needs the status COMPLETED or HELD")
+		return nil, errors.New("sqlitestore: Complete needs the status COMPLETED or HELD")
 	}
 	args := ownedBy(req.Claim, string(req.Status), req.Reason, micros(req.Now), micros(req.ExpiresAt))
 	if r := req.Response; r != nil {
-		args = append(args, r.Status, r.Tombstone, encodeHeader(r.Header), bytes.Clone(r.Body))
-	} else {
-		args = append(args, nil, false, nil, nil)
+		return append(args, r.Status, r.Tombstone, codec.EncodeHeader(r.Header), bytes.Clone(r.Body)), nil
 	}
-	return s.do(ctx, &complete{update{name: sqlComplete, args: args}})
+	return append(args, nil, false, nil, nil), nil
 }
 
 // sweep deletes what has expired, and remembers its highest token.

@@ -14,6 +14,9 @@
 //   - New starts nothing. A goroutine lives while there is work, and ends with
 //     it.
 //
+// NewLanes keeps operations apart that must not share a commit; each lane is
+// grouped by itself, and the lanes share the writers.
+//
 // What is not: a batch may hold any mix of operations, two on one key among
 // them; the commit function decides what that means. The error of a batch
 // says nothing about whether it took effect.

@@ -50,9 +50,10 @@ type Committer[T any] struct {
 	slots  chan struct{} // one for every accepted, unfinished operation
 	calls  sync.Pool
 	closed chan struct{}
+	laneOf func(T) int
 
 	mu       sync.Mutex
-	queue    []*call[T]
+	lanes    lanes[T]
 	writers  int
 	shutting bool
 	drained  chan struct{} // closed when shutting and the last writer has ended
@@ -65,11 +66,23 @@ type call[T any] struct {
 
 // New returns a Committer. It starts nothing.
 func New[T any](commit Commit[T], cfg Config) (*Committer[T], error) {
+	c, err := NewLanes(commit, 1, func(T) int { return 0 }, cfg)
+	if err == nil {
+		c.lanes.shared = true
+	}
+	return c, err
+}
+
+// NewLanes returns a Committer whose batches hold operations of one lane each,
+// from 0 to n-1; laneOf says which. A lane's batches are committed one after the
+// other, those of different lanes by up to Config.Writers at the same time, in
+// the order in which the lanes had work. It starts nothing.
+func NewLanes[T any](commit Commit[T], n int, laneOf func(T) int, cfg Config) (*Committer[T], error) {
 	cfg.MaxBatch = cmp.Or(cfg.MaxBatch, 256)
 	cfg.MaxPending = cmp.Or(cfg.MaxPending, 4096)
 	cfg.Writers = cmp.Or(cfg.Writers, 1)
-	if commit == nil {
-		return nil, errors.New("groupcommit: New needs a commit function")
+	if commit == nil || laneOf == nil || n < 1 {
+		return nil, errors.New("groupcommit: a Committer needs a commit function and lanes")
 	}
 	if cfg.MaxBatch < 0 || cfg.MaxPending < 0 || cfg.Writers < 0 {
 		return nil, errors.New("groupcommit: the bounds of Config may not be negative")
@@ -80,6 +93,8 @@ func New[T any](commit Commit[T], cfg Config) (*Committer[T], error) {
 		slots:   make(chan struct{}, cfg.MaxPending),
 		calls:   sync.Pool{New: func() any { return &call[T]{done: make(chan error, 1)} }},
 		closed:  make(chan struct{}),
+		laneOf:  laneOf,
+		lanes:   newLanes[T](n),
 		drained: make(chan struct{}),
 	}, nil
 }
@@ -113,6 +128,9 @@ func (c *Committer[T]) Do(ctx context.Context, op T) error {
 	}
 }
 
+// Pending returns how many operations are waiting or being committed.
+func (c *Committer[T]) Pending() int { return len(c.slots) }
+
 // acquire takes a slot, or says why not.
 func (c *Committer[T]) acquire(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
@@ -140,10 +158,10 @@ func (c *Committer[T]) enqueue(cl *call[T]) bool {
 	if c.shutting {
 		return false
 	}
-	c.queue = append(c.queue, cl)
-	if c.writers < c.cfg.Writers {
+	c.lanes.add(c.laneOf(cl.op), cl)
+	if c.writers < c.cfg.Writers && c.lanes.waiting() {
 		c.writers++
-		go c.work()
+		go c.work(none)
 	}
 	return true
 }
@@ -154,22 +172,23 @@ func (c *Committer[T]) recycle(cl *call[T]) {
 	c.calls.Put(cl)
 }
 
-// work commits batches until none is left.
+// work commits batches until none is left; lane is the one of the batch that
+// came before.
 //
-// Invariant: while the queue is not empty, a writer is counted in c.writers
-// and runs work. It may only stop counting itself in next, under the lock that
-// also found the queue empty.
-func (c *Committer[T]) work() {
+// Invariant: while a lane waits, Config.Writers writers are counted in c.writers
+// and run work, or one that runs is about to look. A writer may only stop
+// counting itself in next, under the lock that also found no lane waiting.
+func (c *Committer[T]) work(lane int) {
 	ended := false
 	defer func() {
 		if !ended { // the commit called runtime.Goexit: hand the work on
-			go c.work()
+			go c.work(lane)
 		}
 	}()
 	batch := make([]*call[T], 0, min(c.cfg.MaxBatch, 64))
 	ops := make([]T, 0, cap(batch))
 	for {
-		batch = c.next(batch[:0])
+		batch, lane = c.next(batch[:0], lane)
 		if len(batch) == 0 {
 			ended = true
 			return
@@ -184,22 +203,20 @@ func (c *Committer[T]) work() {
 	}
 }
 
-// next moves the head of the queue into batch, or ends the writer.
-func (c *Committer[T]) next(batch []*call[T]) []*call[T] {
+// next gives the lane of the last batch back and moves the head of the first
+// lane that waits into batch, or ends the writer.
+func (c *Committer[T]) next(batch []*call[T], last int) ([]*call[T], int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	n := min(len(c.queue), c.cfg.MaxBatch)
-	batch = append(batch, c.queue[:n]...)
-	rest := copy(c.queue, c.queue[n:])
-	clear(c.queue[rest:])
-	c.queue = c.queue[:rest]
-	if n == 0 {
+	c.lanes.done(last)
+	batch, lane := c.lanes.take(batch, c.cfg.MaxBatch)
+	if lane == none {
 		c.writers--
 		if c.shutting && c.writers == 0 {
 			close(c.drained)
 		}
 	}
-	return batch
+	return batch, lane
 }
 
 // run commits one batch and tells every caller, whatever the commit does.

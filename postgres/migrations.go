@@ -1,0 +1,101 @@
+package postgres
+
+import (
+	"fmt"
+	"strings"
+)
+
+// migration leads from one version of the tables to the next. A published one
+// is never changed.
+type migration struct {
+	// tables is the name of the file with what runs in one transaction, and
+	// distribute of the one that follows it on Citus; both may be empty.
+	tables, distribute string
+	// indexes are built after it.
+	indexes []index
+}
+
+type index struct{ name, table, columns string }
+
+func (x index) create(schema string, concurrently bool) string {
+	how := ""
+	if concurrently {
+		how = "CONCURRENTLY "
+	}
+	return fmt.Sprintf("CREATE INDEX %s%s ON %s.%s %s", how, quote(x.name), quote(schema), quote(x.table), x.columns)
+}
+
+// migrations in order; the first leads to version 1.
+var migrations = []migration{
+	{tables: "schema_1", distribute: "distribute_1", indexes: []index{
+		// What a sweep or a recovery pass has to look at.
+		{"onceward_due", "onceward_keys", "(bucket, due)"},
+		// The newest first, for operators.
+		{"onceward_seq", "onceward_keys", "(bucket, seq)"},
+	}},
+}
+
+// script is what leads to version v in one transaction.
+func (m migration) script(cfg MigrateConfig, v int) string {
+	var b strings.Builder
+	if m.tables != "" {
+		b.WriteString(text(m.tables, cfg.Schema))
+	}
+	if cfg.Distribute && m.distribute != "" {
+		b.WriteString("\n" + text(m.distribute, cfg.Schema, "{buckets}", fmt.Sprint(cfg.Buckets)))
+	}
+	schema := quote(cfg.Schema)
+	if v == 1 {
+		for bucket := range cfg.Buckets {
+			fmt.Fprintf(&b, "INSERT INTO %s.onceward_buckets (bucket, token) VALUES (%d, 0);\n", schema, bucket)
+		}
+		fmt.Fprintf(&b, "INSERT INTO %s.onceward_schema (one, version, ready, buckets, slots, distributed) VALUES (1, 1, false, %d, %d, %t);\n",
+			schema, cfg.Buckets, int64(cfg.mask()), cfg.Distribute) //nolint:gosec // bits
+		return b.String()
+	}
+	fmt.Fprintf(&b, "UPDATE %s.onceward_schema SET version = %d, ready = false;\n", schema, v)
+	return b.String()
+}
+
+// bootstrapSQL makes what migrations lock. Creating a schema needs a right that
+// creating tables in it does not.
+func bootstrapSQL(cfg MigrateConfig) string {
+	script := text("version", cfg.Schema)
+	if cfg.Schema != defaultSchema {
+		script = "DO $$ BEGIN IF NOT EXISTS (SELECT FROM pg_namespace WHERE nspname = '" + cfg.Schema + "') THEN\n" +
+			"  CREATE SCHEMA " + quote(cfg.Schema) + ";\nEND IF; END $$;\n" + script
+	}
+	return script
+}
+
+func readySQL(cfg MigrateConfig) string {
+	return "UPDATE " + quote(cfg.Schema) + ".onceward_schema SET ready = true;\n"
+}
+
+func grantSQL(cfg MigrateConfig) string {
+	return text("grants", cfg.Schema, "{role}", quote(cfg.Grant))
+}
+
+// MigrationSQL returns the SQL that makes the tables in an empty database, for
+// those who review it or run it by hand. It is what Migrate does.
+func MigrationSQL(cfg MigrateConfig) (string, error) {
+	cfg = cfg.withDefaults(layout{})
+	if err := cfg.validate(); err != nil {
+		return "", err
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "-- The tables of onceward, version %d, in the schema %s.\n", SchemaVersion, cfg.Schema)
+	b.WriteString("BEGIN;\n\n" + bootstrapSQL(cfg) + "\n")
+	for i, step := range migrations {
+		b.WriteString(step.script(cfg, i+1) + "\n")
+		for _, x := range step.indexes {
+			b.WriteString(x.create(cfg.Schema, false) + ";\n")
+		}
+	}
+	b.WriteString("\n" + readySQL(cfg))
+	if cfg.Grant != "" {
+		b.WriteString("\n" + grantSQL(cfg))
+	}
+	b.WriteString("\nCOMMIT;\n")
+	return b.String(), nil
+}

@@ -1,0 +1,84 @@
+package pgtest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// Standby makes a streaming standby of s, which must be running, and runs it.
+// Its name is what synchronous_standby_names knows it by.
+func (s *Server) Standby(ctx context.Context, name string, opts Options) (*Server, error) {
+	standby, err := prepare()
+	if err != nil {
+		return nil, err
+	}
+	if err := standby.copyOf(s, name); err != nil {
+		return nil, errors.Join(err, standby.Close())
+	}
+	if err := standby.configure(opts.Settings); err != nil {
+		return nil, errors.Join(err, standby.Close())
+	}
+	if err := standby.Run(ctx); err != nil {
+		return nil, errors.Join(err, standby.Close())
+	}
+	return standby, nil
+}
+
+func (s *Server) copyOf(primary *Server, name string) error {
+	bin, err := Binary("pg_basebackup")
+	if err != nil {
+		return err
+	}
+	conninfo := fmt.Sprintf("host=127.0.0.1 port=%d user=%s application_name=%s sslmode=disable", primary.Port, User, name)
+	cmd := s.as.command(bin, "-D", s.Data, "-d", conninfo, "-R", "-c", "fast", "-X", "stream", "--no-sync")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("pgtest: pg_basebackup: %w: %s", err, out)
+	}
+	return nil
+}
+
+// Promote makes a standby a primary and waits until it takes writes.
+func (s *Server) Promote(ctx context.Context) error {
+	conn, err := pgx.Connect(ctx, s.DSN("postgres"))
+	if err != nil {
+		return err
+	}
+	defer conn.Close(ctx)
+	var done bool
+	if err := conn.QueryRow(ctx, "SELECT pg_promote(true, 60)").Scan(&done); err != nil {
+		return err
+	}
+	if !done {
+		return fmt.Errorf("pgtest: not promoted: %s", s.Log())
+	}
+	return nil
+}
+
+// CutOff makes the standby stop receiving for as long as it runs, as one does
+// that has lost its network.
+func (s *Server) CutOff(ctx context.Context) error {
+	if err := s.Exec(ctx, "postgres", "ALTER SYSTEM SET primary_conninfo = ''"); err != nil {
+		return err
+	}
+	if err := s.Exec(ctx, "postgres", "SELECT pg_reload_conf()"); err != nil {
+		return err
+	}
+	return s.proc.until(ctx, func(ctx context.Context) error {
+		conn, err := pgx.Connect(ctx, s.DSN("postgres"))
+		if err != nil {
+			return err
+		}
+		defer conn.Close(ctx)
+		var receivers int
+		if err := conn.QueryRow(ctx, "SELECT count(*) FROM pg_stat_wal_receiver").Scan(&receivers); err != nil {
+			return err
+		}
+		if receivers > 0 {
+			return errors.New("it still receives")
+		}
+		return nil
+	})
+}

@@ -1,0 +1,8 @@
+-- The stamp keeps a statement that was stuck in a broken connection from
+-- replacing the checkpoints that the same claim has made since.
+UPDATE {schema}.onceward_keys r
+SET checkpoints = u.checkpoints, stamp = u.stamp
+FROM unnest($2::uuid[], $3::bigint[], $4::uuid[], $5::bytea[], $6::bigint[]) AS u (id, token, owner, checkpoints, stamp)
+WHERE r.bucket = $1::smallint AND r.id = u.id AND r.token = u.token AND r.owner = u.owner AND r.status = 'STARTED'
+  AND r.stamp <= u.stamp
+RETURNING r.id;

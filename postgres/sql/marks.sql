@@ -1,0 +1,1 @@
+SELECT batch FROM {schema}.onceward_marks WHERE bucket = $1::smallint AND instance = $2::uuid;
