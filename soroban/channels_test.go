@@ -208,7 +208,7 @@ func TestManyProcessesShareThePool(t *testing.T) {
 func TestQueueIsVisible(t *testing.T) {
 	t.Parallel()
 	inWorld(t, 1, func(w *world) {
-		p := w.process(w.store(), func(c *soroban.Config) { c.MaxQueue = 2 })
+		p := w.process(w.store(), func(c *soroban.Config) { c.MaxQueue, c.LedgerWindow = 2, 60 })
 		p.mute.Store(true)
 		var wg sync.WaitGroup
 		for _, key := range []string{"a", "b", "c"} {
@@ -231,6 +231,22 @@ func TestQueueIsVisible(t *testing.T) {
 		wg.Wait()
 		want(w, "waiting", len(p.sub.Queue().Waiting), 0)
 		want(w, "supply", w.supply(), 3*amount)
+	})
+}
+
+// An operation that was let in keeps its place when its envelope has expired,
+// however many wait.
+func TestExpiredOperationIsNotTurnedAway(t *testing.T) {
+	t.Parallel()
+	inWorld(t, 1, func(w *world) {
+		p := w.process(w.store(), func(c *soroban.Config) { c.MaxQueue, c.ChannelWait = 1, 5*time.Minute })
+		inject(w, devchain.Fault{Method: "sendTransaction", Kind: devchain.LoseRequest, Times: 4})
+		var wg sync.WaitGroup
+		wg.Go(func() { p.must("a") })
+		w.pass(1500 * time.Millisecond)
+		wg.Go(func() { p.must("b") })
+		wg.Wait()
+		want(w, "supply", w.supply(), 2*amount)
 	})
 }
 

@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"math"
 	"slices"
 	"sync"
 	"time"
@@ -42,12 +43,16 @@ func (s *Submitter) acquire(ctx context.Context, op *onceward.Operation, guardKe
 	default:
 	}
 	p := s.pool
-	if !p.enter(op.ID(), s.cfg.Now(), s.cfg.MaxQueue) {
+	limit := s.cfg.MaxQueue
+	if len(op.Checkpoints()) > 0 {
+		limit = math.MaxInt // it was let in before, and its envelope has expired
+	}
+	if !p.enter(op.ID(), s.cfg.Now(), limit) {
 		return nil, ledgerView{}, &UnavailableError{Reason: "too many operations wait for a channel", RetryAfter: queueRetry}
 	}
 	defer p.leave(op.ID())
-	limit := time.NewTimer(s.cfg.ChannelWait)
-	defer limit.Stop()
+	patience := time.NewTimer(s.cfg.ChannelWait)
+	defer patience.Stop()
 	why := ""
 	for tried := 1; ; tried++ {
 		select {
@@ -57,7 +62,7 @@ func (s *Submitter) acquire(ctx context.Context, op *onceward.Operation, guardKe
 				return c, v, err
 			}
 			why = ": " + err.Error()
-		case <-limit.C:
+		case <-patience.C:
 			return nil, ledgerView{}, &UnavailableError{Reason: "no channel came free" + why, RetryAfter: queueRetry}
 		case <-ctx.Done():
 			return nil, ledgerView{}, context.Cause(ctx)
