@@ -55,10 +55,11 @@ func TestMain(m *testing.M) {
 	}())
 }
 
-// server is a running "onceward dev".
+// server is a running "onceward dev" or "onceward serve".
 type server struct {
 	t     testing.TB
 	args  []string
+	env   []string // beside the test's own
 	cmd   *exec.Cmd
 	api   string
 	admin string
@@ -106,6 +107,7 @@ var addresses = regexp.MustCompile(`(?m)^  (API|Admin|Chain)\s+(http://\S+)`)
 func (s *server) start() {
 	s.t.Helper()
 	s.cmd = exec.CommandContext(context.Background(), binary, s.args...)
+	s.cmd.Env = append(os.Environ(), s.env...)
 	s.log = &lockedBuffer{}
 	s.cmd.Stderr = s.log
 	out, err := s.cmd.StdoutPipe()

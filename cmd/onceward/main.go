@@ -1,8 +1,11 @@
 // Command onceward makes the writes of an HTTP API happen exactly once.
 //
-//	onceward dev        everything embedded, to try it in a minute
-//	onceward devchain   the development chain alone
-//	onceward version    what this binary was built from
+//	onceward dev           everything embedded, to try it in a minute
+//	onceward serve         the gateway, from a configuration file
+//	onceward devchain      the development chain alone
+//	onceward migrate       create or upgrade the store's schema
+//	onceward check-config  find mistakes in a configuration file
+//	onceward version       what this binary was built from
 //
 // Exit status: 0 done, 1 failed, 2 wrong usage.
 package main
@@ -28,9 +31,12 @@ const (
 // cli is the command line. Every flag can also be set in the environment, as
 // ONCEWARD_ and its name in capitals.
 type cli struct {
-	Dev      devCommand      `cmd:"" help:"Run everything embedded: SQLite, a development chain, three sample contract endpoints and an admin page."`
-	Devchain devchainCommand `cmd:"" help:"Run the development chain alone: a Stellar RPC for tests, with faults on request."`
-	Version  versionCommand  `cmd:"" help:"Print what this binary was built from."`
+	Dev      devCommand         `cmd:"" help:"Run everything embedded: SQLite, a development chain, three sample contract endpoints and an admin page."`
+	Serve    serveCommand       `cmd:"" help:"Serve the routes of a configuration file."`
+	Devchain devchainCommand    `cmd:"" help:"Run the development chain alone: a Stellar RPC for tests, with faults on request."`
+	Migrate  migrateCommand     `cmd:"" help:"Create or upgrade the schema of the store."`
+	Check    checkConfigCommand `cmd:"" name:"check-config" help:"Find every mistake in a configuration file."`
+	Version  versionCommand     `cmd:"" help:"Print what this binary was built from."`
 
 	LogLevel string `enum:"debug,info,warn,error" default:"info" help:"Least severe log line that is written to standard error (${enum})."`
 }
@@ -39,7 +45,9 @@ type cli struct {
 type process struct {
 	ctx    context.Context //nolint:containedctx // handed to one command, once
 	stdout io.Writer
+	stderr io.Writer
 	log    *slog.Logger
+	level  slog.Level // of log
 }
 
 func main() {
@@ -78,7 +86,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	}
 	level := slog.LevelInfo
 	_ = level.UnmarshalText([]byte(c.LogLevel)) // the enum admits only its names
-	p := &process{ctx: ctx, stdout: stdout, log: slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: level}))}
+	p := &process{ctx: ctx, stdout: stdout, stderr: stderr, level: level, log: slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: level}))}
 	if err := command.Run(p); err != nil && !errors.Is(err, context.Canceled) {
 		fmt.Fprintln(stderr, "onceward:", err)
 		return exitFailed

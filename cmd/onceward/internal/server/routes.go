@@ -1,0 +1,97 @@
+package server
+
+import (
+	"fmt"
+	"net/http"
+
+	"github.com/onceward/onceward/cmd/onceward/internal/config"
+	"github.com/onceward/onceward/cmd/onceward/internal/expr"
+	"github.com/onceward/onceward/cmd/onceward/internal/gateway"
+	"github.com/onceward/onceward/oncehttp"
+)
+
+// routes turns what the file says into what the gateway serves.
+func (s *Server) routes(cfg *config.Config) ([]gateway.Route, error) {
+	out := make([]gateway.Route, len(cfg.Routes))
+	for i := range cfg.Routes {
+		r := &cfg.Routes[i]
+		route := gateway.Route{Pattern: r.Match, Kind: r.Kind(), Options: keyRules(r)}
+		if r.Allow != nil {
+			route.Allow = r.Allow.Program
+		}
+		var err error
+		if route.Options.Secret, err = secretBytes(cfg.Operations.FingerprintKey, s.opts.Getenv); err != nil {
+			return nil, fmt.Errorf("operations.fingerprint_key: %w", err)
+		}
+		if r.IsContract() {
+			contractRoute(&route, r)
+		} else if err := s.proxyRoute(&route, r); err != nil {
+			return nil, fmt.Errorf("route %q: %w", r.Match, err)
+		}
+		out[i] = route
+	}
+	return out, nil
+}
+
+// keyRules are the rules of keys that both kinds of routes have.
+func keyRules(r *config.Route) oncehttp.Options {
+	opts := oncehttp.Options{
+		Header: r.KeyHeader, BodyKey: r.KeyMember, StrictKeys: r.StrictKeys, Optional: r.Key == "optional",
+		Retention: r.TTL.Std(), Wait: r.Wait.Std(), MaxBodyBytes: int64(r.MaxRequestBody),
+	}
+	if c := r.Compare; c != nil {
+		opts.CanonicalJSON, opts.Fields = c.CanonicalJSON, c.Fields
+	}
+	return opts
+}
+
+func contractRoute(out *gateway.Route, r *config.Route) {
+	out.Contract, out.Function, out.Signer, out.SyncTimeout = r.Contract, r.Function, r.Signer, r.SyncTimeout.Std()
+	out.Args = make(map[string]*expr.Program, len(r.Args))
+	for param, e := range r.Args {
+		out.Args[param] = e.Program
+	}
+	out.Ignore = make(map[string]int, len(r.Ignore))
+	for member, size := range r.Ignore {
+		out.Ignore[member] = int(size)
+	}
+	for _, e := range r.NaturalKey {
+		out.NaturalKey = append(out.NaturalKey, e.Program)
+	}
+	method, _, _ := splitMethod(r.Match)
+	out.Options.Methods = []string{method}
+}
+
+func splitMethod(pattern string) (method, rest string, ok bool) {
+	for i := range len(pattern) {
+		if pattern[i] == ' ' {
+			return pattern[:i], pattern[i+1:], true
+		}
+	}
+	return "", pattern, false
+}
+
+// proxyRoute makes the handler of a proxy route.
+func (s *Server) proxyRoute(_ *gateway.Route, _ *config.Route) error {
+	return fmt.Errorf("proxy: %w", errNotBuilt)
+}
+
+// authenticator makes what names a request's principal.
+func authenticator(cfg *config.Config) (func(*http.Request) (*expr.Principal, error), error) {
+	switch a := &cfg.Auth; {
+	case a.SingleTenant:
+		return gateway.SingleTenant, nil
+	case a.Bearer:
+		return gateway.Bearer, nil
+	default:
+		return nil, fmt.Errorf("auth: jwt, api_keys and mtls: %w", errNotBuilt)
+	}
+}
+
+// secretBytes reads a secret that may be left out. "hex:" introduces bytes.
+func secretBytes(s config.Secret, getenv func(string) string) ([]byte, error) {
+	if !s.Set() {
+		return nil, nil
+	}
+	return s.Bytes(getenv)
+}

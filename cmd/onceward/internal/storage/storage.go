@@ -1,0 +1,77 @@
+// Package storage opens the store that a DSN names.
+//
+// The part of a DSN before its colon selects the driver. A store that Open
+// returns has the tables it needs: an outdated or missing schema is an error
+// that says how to migrate, never an upgrade by surprise.
+package storage
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/onceward/onceward"
+)
+
+// Handle is an open store.
+type Handle struct {
+	Store onceward.Store
+	// Ready reports whether the store answers and has the schema that this
+	// program needs.
+	Ready func(context.Context) error
+	// Close finishes the writes under way, for as long as the context lasts.
+	Close func(context.Context) error
+}
+
+// Driver knows one kind of store.
+type Driver struct {
+	// Open opens a store whose schema is up to date; otherwise its error wraps
+	// ErrSchema.
+	Open func(ctx context.Context, dsn string) (*Handle, error)
+	// Migrate creates or upgrades the schema, and says what it did in a line.
+	Migrate func(ctx context.Context, dsn string) (string, error)
+	// Schema returns the SQL that Migrate runs on an empty database.
+	Schema func() string
+}
+
+// drivers by the scheme of their DSN. A further store is one more line.
+var drivers = map[string]Driver{
+	"sqlite": {Open: openSQLite, Migrate: migrateSQLite, Schema: schemaSQLite},
+}
+
+// Errors of a database whose schema is not the one that this program needs.
+var (
+	ErrSchema    = errors.New("the schema is not up to date")
+	ErrNewSchema = errors.New("the schema is newer than this program")
+)
+
+// Lookup returns the driver of a DSN.
+func Lookup(dsn string) (Driver, error) {
+	scheme, rest, ok := strings.Cut(dsn, ":")
+	known := strings.Join(slices.Sorted(maps.Keys(drivers)), ", ")
+	if !ok || rest == "" {
+		// The DSN may hold a password: it is not repeated.
+		return Driver{}, fmt.Errorf("the store's DSN has no scheme; it begins with one of %s and a colon", known)
+	}
+	d, ok := drivers[scheme]
+	if !ok {
+		return Driver{}, fmt.Errorf("this binary has no store %q; it has %s", scheme, known)
+	}
+	return d, nil
+}
+
+// Open opens the store of a DSN.
+func Open(ctx context.Context, dsn string) (*Handle, error) {
+	d, err := Lookup(dsn)
+	if err != nil {
+		return nil, err
+	}
+	h, err := d.Open(ctx, dsn)
+	if errors.Is(err, ErrSchema) {
+		return nil, fmt.Errorf("%w; run \"onceward migrate\" with the same configuration first", err)
+	}
+	return h, err
+}
