@@ -8,7 +8,7 @@ type Auth struct {
 	JWT          *JWT     `yaml:"jwt" doc:"Bearer tokens signed by an issuer."`
 	APIKeys      *APIKeys `yaml:"api_keys" doc:"Keys made with onceward apikeys create."`
 	MTLS         *MTLS    `yaml:"mtls" doc:"Client certificates; needs tls.client_auth."`
-	Scope        *Expr    `yaml:"scope" vars:"request,principal" result:"string" doc:"Names the scope of a request's keys. Default: the principal's id. Two principals with one scope share their keys."`
+	Scope        *Expr    `yaml:"scope" vars:"request,principal,claims" result:"string" doc:"Names the scope of a request's keys. Default: the principal's id. Two principals with one scope share their keys."`
 }
 
 // JWT accepts bearer tokens.

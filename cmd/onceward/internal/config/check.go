@@ -79,7 +79,7 @@ func (c *Config) checkAuth() {
 		}
 	}
 	switch {
-	case ways == 0:
+	case ways == 0 && !c.failed("auth"):
 		c.bad("auth", "nobody says whose keys are whose: configure jwt, api_keys or mtls; or single_tenant: true when something in front authenticates")
 	case ways > 1:
 		c.bad("auth", "single_tenant and development_bearer exclude each other and every other way to authenticate")
@@ -90,6 +90,11 @@ func (c *Config) checkAuth() {
 	if j := a.JWT; j != nil && (j.JWKSURL == "") == (j.JWKSFile == "") {
 		c.bad("auth.jwt", "needs exactly one of jwks_url and jwks_file")
 	}
+}
+
+// failed reports whether something inside of path is wrong already.
+func (c *Config) failed(path string) bool {
+	return slices.ContainsFunc(c.doc.problems, func(p Problem) bool { return strings.HasPrefix(p.Path, path+".") })
 }
 
 func (c *Config) checkEncryption() {

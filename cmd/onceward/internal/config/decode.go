@@ -117,13 +117,44 @@ func (d *document) unknown(p pair, at string, fields fieldList) {
 			return
 		}
 	}
-	d.bad(p.pos, at, "unknown field; %s", suggest(p.name, fields.keys()))
+	hint := suggest(p.name, fields.keys())
+	if place := elsewhere(p.name); place != "" && !strings.HasPrefix(hint, "did you") {
+		hint = fmt.Sprintf("did you mean %s?", place)
+	}
+	d.bad(p.pos, at, "unknown field; %s", hint)
+}
+
+// elsewhere returns where the file has a field of that name, if it has one.
+func elsewhere(name string) string {
+	var found string
+	var look func(t reflect.Type, path string)
+	look = func(t reflect.Type, path string) {
+		for t.Kind() == reflect.Pointer {
+			t = t.Elem()
+		}
+		if t.Kind() != reflect.Struct || t == secretType || found != "" {
+			return
+		}
+		for _, f := range fieldsOf(t) {
+			if slices.Contains(f.keys(), name) && path != "" {
+				found = path + "." + name
+				return
+			}
+			look(f.kind, join(path, f.name))
+		}
+	}
+	look(reflect.TypeFor[Config](), "")
+	return found
 }
 
 // complete checks what is missing and fills in defaults.
 func (d *document) complete(n *node, v reflect.Value, path string, f field, seen map[string]Pos) {
-	given := slices.ContainsFunc(f.keys(), func(k string) bool { _, ok := seen[k]; return ok })
-	if keys := f.keys(); given && len(keys) == 2 {
+	keys := f.keys()
+	if f.secret {
+		keys = append(keys, f.name) // in the file itself, which has been refused
+	}
+	given := slices.ContainsFunc(keys, func(k string) bool { _, ok := seen[k]; return ok })
+	if given && f.secret {
 		if second, both := seen[keys[1]]; both {
 			if _, both = seen[keys[0]]; both {
 				d.bad(second, join(path, keys[1]), "%s is given as well; leave one of them out", keys[0])

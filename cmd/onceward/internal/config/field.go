@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 )
 
 // field is what the tags of a struct's field say of it.
@@ -36,9 +37,21 @@ type fieldList []field
 
 var secretType = reflect.TypeFor[Secret]()
 
-// fieldsOf reads the tags. They are the package's own, so that what is wrong
-// with them is a bug and panics, in every test.
+var known sync.Map // reflect.Type → fieldList
+
+// fieldsOf reads the tags of a struct.
 func fieldsOf(t reflect.Type) fieldList {
+	if l, ok := known.Load(t); ok {
+		return l.(fieldList) //nolint:forcetypeassert // only what is stored below
+	}
+	l := readTags(t)
+	known.Store(t, l)
+	return l
+}
+
+// readTags reads the tags. They are the package's own, so that what is wrong
+// with them is a bug and panics, in every test.
+func readTags(t reflect.Type) fieldList {
 	if t == secretType { // in a dictionary of secrets
 		text := reflect.TypeFor[string]()
 		return fieldList{

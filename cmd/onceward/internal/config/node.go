@@ -78,7 +78,11 @@ func parse(data []byte) (root *node, problem *Problem) {
 	case 1:
 		return convert(docs[0], 0)
 	}
-	return nil, &Problem{Pos: posOf(docs[1].GetToken()), Message: "a second document begins here; the file may have one"}
+	second := &Problem{Pos: posOf(docs[1].GetToken()), Message: "a second document begins here; the file may have one"}
+	if n, _ := convert(docs[1], 0); n != nil {
+		second.Pos = n.pos
+	}
+	return nil, second
 }
 
 func posOf(t *token.Token) Pos {

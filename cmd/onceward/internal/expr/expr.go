@@ -50,6 +50,7 @@ const (
 	VarRequest   = "request"
 	VarBody      = "body"
 	VarPrincipal = "principal"
+	VarClaims    = "claims"
 	VarScope     = "scope"
 )
 
@@ -68,7 +69,7 @@ type Request struct {
 type Principal struct {
 	ID     string         `cel:"id"`
 	Method string         `cel:"method"` // how it was authenticated: jwt, api_key, mtls, bearer, none
-	Claims map[string]any `cel:"claims"`
+	Claims map[string]any `cel:"-"`      // the variable claims: what the token says
 }
 
 // Input is what the variables stand for. What an expression does not use may
@@ -84,6 +85,7 @@ var typeOf = map[string]*cel.Type{
 	VarRequest:   cel.ObjectType("expr.Request"),
 	VarBody:      cel.DynType,
 	VarPrincipal: cel.ObjectType("expr.Principal"),
+	VarClaims:    cel.MapType(cel.StringType, cel.DynType),
 	VarScope:     cel.StringType,
 }
 
@@ -98,6 +100,30 @@ var environment = sync.OnceValues(func() (*cel.Env, error) {
 		cel.Function("upperAscii", asciiCase("upper", upper)),
 	)
 })
+
+// extended holds the environments that were asked for. There is one for each
+// set of variables that a field of the configuration has.
+var extended sync.Map // string → *cel.Env
+
+func with(vars []string) (*cel.Env, error) {
+	name := strings.Join(vars, ",")
+	if env, ok := extended.Load(name); ok {
+		return env.(*cel.Env), nil //nolint:forcetypeassert // only what is stored below
+	}
+	base, err := environment()
+	if err != nil {
+		return nil, err
+	}
+	var decls []cel.EnvOption
+	for _, v := range vars {
+		decls = append(decls, cel.Variable(v, typeOf[v]))
+	}
+	env, err := base.Extend(decls...)
+	if err == nil {
+		extended.Store(name, env)
+	}
+	return env, err
+}
 
 func asciiCase(name string, change func(rune) rune) cel.FunctionOpt {
 	return cel.MemberOverload("string_"+name+"_ascii", []*cel.Type{cel.StringType}, cel.StringType,
@@ -164,15 +190,7 @@ const (
 // Compile checks an expression that may use the variables vars and must give
 // want. Its errors are *Error, joined.
 func Compile(source string, want Result, vars ...string) (*Program, error) {
-	base, err := environment()
-	if err != nil {
-		return nil, err
-	}
-	var decls []cel.EnvOption
-	for _, v := range vars {
-		decls = append(decls, cel.Variable(v, typeOf[v]))
-	}
-	env, err := base.Extend(decls...)
+	env, err := with(vars)
 	if err != nil {
 		return nil, err
 	}
@@ -198,14 +216,31 @@ func Compile(source string, want Result, vars ...string) (*Program, error) {
 func explain(issues *cel.Issues, vars []string) error {
 	var errs []error
 	for _, e := range issues.Errors() {
-		msg := e.Message
-		if name, ok := strings.CutPrefix(msg, "undeclared reference to '"); ok {
-			name, _, _ = strings.Cut(name, "'")
-			msg = fmt.Sprintf("%s is not known here; there is %s", name, strings.Join(vars, ", "))
+		errs = append(errs, &Error{
+			Line: max(e.Location.Line(), 1), Column: e.Location.Column() + 1, Message: reword(e.Message, vars),
+		})
+		if strings.HasPrefix(e.Message, "Syntax error: ") {
+			break // those that follow are its consequences
 		}
-		errs = append(errs, &Error{Line: max(e.Location.Line(), 1), Column: e.Location.Column() + 1, Message: msg})
 	}
 	return errors.Join(errs...)
+}
+
+// reword turns the checker's words into advice.
+func reword(msg string, vars []string) string {
+	if name, ok := strings.CutPrefix(msg, "undeclared reference to '"); ok {
+		name, _, _ = strings.Cut(name, "'")
+		return fmt.Sprintf("%s is not known here; there is %s", name, strings.Join(vars, ", "))
+	}
+	if name, ok := strings.CutPrefix(msg, "undefined field '"); ok {
+		return fmt.Sprintf("there is no field %s; request has method, path, host, headers, query and params, principal has id and method",
+			strings.TrimSuffix(name, "'"))
+	}
+	if what, ok := strings.CutPrefix(msg, "Syntax error: "); ok {
+		what, _, _ = strings.Cut(what, " expecting ")
+		return "is not an expression: " + strings.Replace(what, "'<EOF>'", "at the end", 1)
+	}
+	return msg
 }
 
 // fits reports whether an expression of the type can give want.
@@ -274,7 +309,7 @@ func (p *Program) Eval(ctx context.Context, in *Input) (ref.Val, error) {
 		vars[VarRequest] = in.Request
 	}
 	if in.Principal != nil {
-		vars[VarPrincipal] = in.Principal
+		vars[VarPrincipal], vars[VarClaims] = in.Principal, in.Principal.Claims
 	}
 	v, _, err := p.program.ContextEval(ctx, vars)
 	if err != nil {

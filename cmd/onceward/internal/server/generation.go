@@ -107,6 +107,11 @@ func (s *Server) Reload(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if s.certs != nil {
+		if err := s.certs.Use(tlsFiles(cfg.TLS)); err != nil {
+			return err
+		}
+	}
 	s.current.Store(next)
 	before.retire()
 	if before.chain != nil && before.chain != next.chain {

@@ -8,6 +8,7 @@ package server
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -45,6 +46,7 @@ type Server struct {
 	engine *onceward.Engine
 
 	api, admin net.Listener
+	certs      *serving.Certificates // nil without TLS
 	closers    []func() error
 
 	reloading sync.Mutex
@@ -79,11 +81,27 @@ func (s *Server) Close() error {
 }
 
 func (s *Server) listen(ctx context.Context) (err error) {
+	if s.cfg.TLS != nil {
+		if s.certs, err = serving.LoadCertificates(tlsFiles(s.cfg.TLS)); err != nil {
+			return err
+		}
+	}
 	if s.api, err = s.open(ctx, s.cfg.Listen, "--listen"); err != nil {
 		return err
 	}
 	s.admin, err = s.open(ctx, s.cfg.Admin.Listen, "--admin-listen")
 	return err
+}
+
+func tlsFiles(cfg *config.TLS) serving.TLSFiles {
+	files := serving.TLSFiles{
+		CertFile: cfg.CertFile, KeyFile: cfg.KeyFile, ClientCAFile: cfg.ClientCAFile,
+		ClientRequired: cfg.ClientAuth == "required", MinVersion: tls.VersionTLS12,
+	}
+	if cfg.MinVersion == "1.3" {
+		files.MinVersion = tls.VersionTLS13
+	}
+	return files
 }
 
 // open listens on addr until the server is closed.
@@ -175,8 +193,22 @@ func (s *Server) Start(group *serving.Group) error {
 	}
 	group.Go("engine", s.engine.Run)
 	group.Go("gateway", s.run)
-	group.Serve("admin", s.admin, admin.Handler(lister, s.log))
-	group.Serve("api", s.api, http.HandlerFunc(s.serve))
+	l := s.cfg.Limits
+	group.Drain(func() { s.stopping.Store(true) }, l.DrainDelay.Std(), l.DrainTimeout.Std())
+	group.Serve(serving.Server{Name: "admin", Listener: s.admin, Handler: admin.Handler(lister, s.log)})
+	var tlsConfig *tls.Config
+	if s.certs != nil {
+		tlsConfig = s.certs.Config()
+		group.Go("certificates", func(ctx context.Context) error { return s.certs.Watch(ctx, s.log) })
+	}
+	group.Serve(serving.Server{
+		Name: "api", Listener: s.api, Handler: http.HandlerFunc(s.serve), TLS: tlsConfig,
+		Limits: serving.Limits{
+			MaxConnections: l.MaxConnections, MaxRequests: l.MaxRequests, HeaderTimeout: l.HeaderTimeout.Std(),
+			HeaderBytes: int(l.HeaderBytes), BodyTimeout: l.BodyTimeout.Std(), WriteTimeout: l.WriteTimeout.Std(),
+			IdleTimeout: l.IdleTimeout.Std(),
+		},
+	})
 	return nil
 }
 
