@@ -9,7 +9,7 @@ import (
 
 // Own are the patterns that the gateway serves itself.
 var Own = []string{
-	"GET /v1/operations", "GET /v1/operations/{id}",
+	"GET /v1/operations", "GET /v1/operations/{id}", "POST /v1/transactions",
 	"GET /healthz", "GET /readyz", "GET /idempotency-policy", "GET /openapi.json",
 }
 
