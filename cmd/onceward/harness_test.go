@@ -102,7 +102,7 @@ func startDev(t testing.TB, args ...string) *server {
 	return s
 }
 
-var addresses = regexp.MustCompile(`(?m)^  (API|Admin|Chain)\s+(http://\S+)`)
+var addresses = regexp.MustCompile(`(?m)^  (API|Admin|Chain)\s+(https?://\S+)`)
 
 // start runs the process, again with the same data after a stop, and returns
 // once it answers.

@@ -125,3 +125,40 @@ func TestCheckConfig(t *testing.T) {
 		t.Errorf("%d %.200s", code, out)
 	}
 }
+
+func TestAdminToken(t *testing.T) {
+	t.Parallel()
+	path := configFile(t, startChain(t, 100*time.Millisecond), "admin:\n", "admin:\n  token_env: ADMIN_TOKEN\n")
+	if out, stderr, code := command(t, "migrate", "-c", path); code != 0 {
+		t.Fatalf("%s%s", out, stderr)
+	}
+	s := &server{t: t, args: []string{"serve", "-c", path}, env: append([]string{"ADMIN_TOKEN=open-sesame"}, devSecrets...)}
+	s.start()
+	t.Cleanup(s.kill)
+	s.api = s.admin // ask the other listener
+	for authorization, want := range map[string]int{
+		"": 401, "Bearer wrong": 401, "Bearer open-sesame": 200,
+		"Basic b25jZXdhcmQ6b3Blbi1zZXNhbWU=": 200, "Basic cm9vdDpvcGVuLXNlc2FtZQ==": 401,
+	} {
+		if a := s.get("/", "Authorization", authorization); a.status != want {
+			t.Errorf("%q: %d", authorization, a.status)
+		}
+	}
+	if strings.Contains(s.log.String(), "open-sesame") {
+		t.Error("the token is in the log")
+	}
+}
+
+// What this binary cannot do is refused, not ignored.
+func TestServeRefusesWhatItCannotDo(t *testing.T) {
+	t.Parallel()
+	path := configFile(t, startChain(t, 100*time.Millisecond), "observability:\n", "observability:\n  tracing: {endpoint: \"http://127.0.0.1:4318\"}\n")
+	if out, stderr, code := command(t, "migrate", "-c", path); code != 0 {
+		t.Fatalf("%s%s", out, stderr)
+	}
+	cmd := exec.CommandContext(t.Context(), binary, "serve", "-c", path)
+	cmd.Env = append(os.Environ(), devSecrets...)
+	if out, err := cmd.CombinedOutput(); err == nil || !strings.Contains(string(out), "observability.tracing.endpoint") {
+		t.Errorf("%v\n%s", err, out)
+	}
+}

@@ -1,6 +1,10 @@
 package config
 
-import "reflect"
+import (
+	"fmt"
+	"reflect"
+	"strings"
+)
 
 // Decode reads without the checks that need a look at two fields.
 func Decode(data []byte) error {
@@ -44,5 +48,87 @@ func Fields() []string {
 		}
 	}
 	walk(reflect.TypeFor[Config](), "")
+	return out
+}
+
+// Reference describes every field in Markdown.
+func Reference() string {
+	var b strings.Builder
+	var section func(title string, t reflect.Type)
+	section = func(title string, t reflect.Type) {
+		fmt.Fprintf(&b, "### %s\n\n| field | type | default | meaning |\n|---|---|---|---|\n", title)
+		type nested struct {
+			title string
+			t     reflect.Type
+		}
+		var below []nested
+		for _, f := range fieldsOf(t) {
+			fallback := "`" + f.fallback + "`"
+			switch {
+			case f.fallback != "":
+			case f.required:
+				fallback = "**required**"
+			default:
+				fallback = ""
+			}
+			fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", strings.Join(f.keys(), "` or `"), typeWords(f), fallback, words(f))
+			if inner := f.element(); inner.Kind() == reflect.Struct && inner != secretType && inner != reflect.TypeFor[Expr]() && inner != reflect.TypeFor[Store]() {
+				name := strings.TrimPrefix(title+".", "The file.") + f.name
+				if f.kind.Kind() == reflect.Slice {
+					name += "[]"
+				}
+				if f.kind.Kind() == reflect.Map {
+					name += ".NAME"
+				}
+				below = append(below, nested{name, inner})
+			}
+		}
+		b.WriteByte('\n')
+		for _, n := range below {
+			section(n.title, n.t)
+		}
+	}
+	section("The file", reflect.TypeFor[Config]())
+	return b.String()
+}
+
+func typeWords(f field) string {
+	word := map[reflect.Type]string{
+		secretType: "secret", reflect.TypeFor[Expr](): "expression", reflect.TypeFor[Duration](): "duration",
+		reflect.TypeFor[Size](): "size", reflect.TypeFor[Store](): "text, or `{dsn_env: …}`",
+	}[f.element()]
+	if word == "" {
+		word = map[reflect.Kind]string{
+			reflect.String: "text", reflect.Bool: "true or false", reflect.Int: "integer", reflect.Struct: "section",
+		}[f.element().Kind()]
+	}
+	switch {
+	case f.enum != nil:
+		word = strings.Join(f.enum, ", ")
+	case f.format != "":
+		word = f.format
+	}
+	switch f.kind.Kind() { //nolint:exhaustive // the others are single values
+	case reflect.Slice:
+		word = "list: " + word
+	case reflect.Map:
+		word = "mapping: " + word
+	}
+	return word
+}
+
+func words(f field) string {
+	out := strings.ReplaceAll(f.doc, "|", "\\|")
+	switch {
+	case f.min != "" && f.max != "":
+		out += fmt.Sprintf(" (%s to %s)", f.min, f.max)
+	case f.min != "":
+		out += fmt.Sprintf(" (%s or more)", f.min)
+	case f.max != "":
+		out += fmt.Sprintf(" (up to %s)", f.max)
+	}
+	if f.vars != nil {
+		out += " Sees " + strings.Join(f.vars, ", ") + "."
+	}
 	return out
 }

@@ -96,6 +96,8 @@ var environment = sync.OnceValues(func() (*cel.Env, error) {
 		cel.ParserExpressionSizeLimit(maxSource),
 		cel.ParserRecursionLimit(maxNested),
 		cel.ASTValidators(cel.ValidateRegexLiterals(), cel.ValidateDurationLiterals(), cel.ValidateTimestampLiterals()),
+		cel.Function("string", cel.Overload("onceward_integer_to_string", []*cel.Type{digitsType}, cel.StringType,
+			cel.UnaryBinding(func(v ref.Val) ref.Val { return v.ConvertToType(types.StringType) }))),
 		cel.Function("lowerAscii", asciiCase("lower", lower)),
 		cel.Function("upperAscii", asciiCase("upper", upper)),
 	)

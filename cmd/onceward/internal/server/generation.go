@@ -37,6 +37,9 @@ func (s *Server) first(ctx context.Context) error {
 
 // build makes a generation of a configuration; before is the one in force.
 func (s *Server) build(ctx context.Context, cfg *config.Config, before *generation) (*generation, error) {
+	if err := unbuilt(cfg); err != nil {
+		return nil, err
+	}
 	g := &generation{cfg: cfg, retired: make(chan struct{})}
 	routes, err := s.routes(cfg)
 	if err != nil {
@@ -189,3 +192,21 @@ func (g *generation) stop() {
 }
 
 var errNotBuilt = errors.New("this binary was built without it")
+
+// unbuilt refuses what the file may say and this binary cannot do.
+func unbuilt(cfg *config.Config) error {
+	var errs []error
+	q := cfg.Quotas
+	for field, asked := range map[string]bool{
+		"encryption":                     cfg.Encryption != nil,
+		"quotas.keys_stored":             q.KeysStored > 0,
+		"quotas.requests_per_second":     q.RequestsPerSecond > 0,
+		"observability.metrics.listen":   cfg.Observability.Metrics.Listen != "",
+		"observability.tracing.endpoint": cfg.Observability.Tracing.Endpoint != "",
+	} {
+		if asked {
+			errs = append(errs, fmt.Errorf("%s: %w", field, errNotBuilt))
+		}
+	}
+	return errors.Join(errs...)
+}

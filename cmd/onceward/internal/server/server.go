@@ -191,11 +191,15 @@ func (s *Server) Start(group *serving.Group) error {
 	if !ok {
 		return errors.New("the store cannot list its records")
 	}
+	page, err := s.guardAdmin(admin.Handler(lister, s.log))
+	if err != nil {
+		return err
+	}
 	group.Go("engine", s.engine.Run)
 	group.Go("gateway", s.run)
 	l := s.cfg.Limits
 	group.Drain(func() { s.stopping.Store(true) }, l.DrainDelay.Std(), l.DrainTimeout.Std())
-	group.Serve(serving.Server{Name: "admin", Listener: s.admin, Handler: admin.Handler(lister, s.log)})
+	group.Serve(serving.Server{Name: "admin", Listener: s.admin, Handler: page})
 	var tlsConfig *tls.Config
 	if s.certs != nil {
 		tlsConfig = s.certs.Config()
