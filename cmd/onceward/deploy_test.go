@@ -110,7 +110,7 @@ func TestDockerfile(t *testing.T) {
 	if len(stages) != 3 || !strings.Contains(last, "distroless/static") || !strings.Contains(last, "\nUSER 65532:65532\n") {
 		t.Errorf("the last stage is not a minimal one without privileges:\n%s", last)
 	}
-	for _, line := range strings.Split(last, "\n") {
+	for line := range strings.SplitSeq(last, "\n") {
 		if strings.HasPrefix(line, "RUN ") {
 			t.Errorf("there is no shell to run %q", line)
 		}

@@ -59,7 +59,7 @@ func TestReloadDropsNothing(t *testing.T) {
 		clients.Go(func() {
 			for n := 0; ctx.Err() == nil; n++ {
 				key := fmt.Sprintf("reload-%d-%d", i, n)
-				a, err := s.call(t.Context(), http.MethodPost, "/v1/rewards", reward("r", 1), "Idempotency-Key", key)
+				a, err := s.call(t.Context(), http.MethodPost, "/v1/rewards", reward("r", 1), "Idempotency-Key", key) //nolint:contextcheck // a request that was begun is waited for
 				if err != nil || a.status != http.StatusOK {
 					t.Errorf("%s: %d %s %v", key, a.status, a.body, err)
 					return

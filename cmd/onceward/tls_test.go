@@ -68,7 +68,7 @@ func TestTLSReload(t *testing.T) {
 	if !ok {
 		t.Fatalf("the API is at %s", s.api)
 	}
-	conf := &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"h2", "http/1.1"}} // what it shows is looked at
+	conf := &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"h2", "http/1.1"}} //nolint:gosec // what it shows is looked at
 	open := &http.Client{Transport: &http.Transport{TLSClientConfig: conf, ForceAttemptHTTP2: true}}
 	alive := func() {
 		t.Helper()

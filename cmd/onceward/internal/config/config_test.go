@@ -17,7 +17,7 @@ var update = flag.Bool("update", false, "rewrite the golden files")
 func golden(t *testing.T, path, got string) {
 	t.Helper()
 	if *update {
-		if err := os.WriteFile(path, []byte(got), 0o600); err != nil {
+		if err := os.WriteFile(path, []byte(got), 0o600); err != nil { //nolint:gosec // a golden file of this package
 			t.Fatal(err)
 		}
 	}

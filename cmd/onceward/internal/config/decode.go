@@ -105,7 +105,7 @@ func (d *document) object(n *node, v reflect.Value, path string) {
 	for _, f := range fields {
 		d.complete(n, v, path, f, seen)
 	}
-	if s, ok := v.Interface().(Secret); ok && (s.Env == "") == (s.File == "") {
+	if s, ok := reflect.TypeAssert[Secret](v); ok && (s.Env == "") == (s.File == "") {
 		d.bad(n.pos, path, "needs exactly one of env and file")
 	}
 }
@@ -276,7 +276,7 @@ func (d *document) integer(n *node, v reflect.Value, path string, f field) {
 func (d *document) unit(n *node, v reflect.Value, path string, f field) {
 	if n.kind != kindString {
 		example := "30s"
-		if _, size := v.Interface().(Size); size {
+		if _, size := reflect.TypeAssert[Size](v); size {
 			example = "64KiB"
 		}
 		d.bad(n.pos, path, "must be a number with its unit, such as %s, but is %s", example, n.kind)

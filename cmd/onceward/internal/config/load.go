@@ -14,7 +14,7 @@ const MaxFile = 4 << 20
 // Load reads and checks the file. Its error is a *Problems when the file
 // could be read.
 func Load(path string) (*Config, error) {
-	f, err := os.Open(path)
+	f, err := os.Open(path) //nolint:gosec // the operator names it
 	if err != nil {
 		return nil, fmt.Errorf("cannot read the configuration: %w (name the file with --config)", err)
 	}

@@ -59,8 +59,7 @@ func parse(data []byte) (root *node, problem *Problem) {
 	file, err := parser.ParseBytes(data, 0, parser.AllowDuplicateMapKey())
 	if err != nil {
 		problem = &Problem{Message: "the file is not YAML: " + err.Error()}
-		var syntax yaml.Error
-		if errors.As(err, &syntax) {
+		if syntax, ok := errors.AsType[yaml.Error](err); ok {
 			problem.Message = "the file is not YAML: " + syntax.GetMessage()
 			problem.Pos = posOf(syntax.GetToken())
 		}

@@ -13,7 +13,7 @@ var all = []string{expr.VarRequest, expr.VarBody, expr.VarPrincipal, expr.VarCla
 
 func input(t *testing.T, body string) *expr.Input {
 	t.Helper()
-	r := httptest.NewRequest("POST", "/v1/x?q=1&q=2", nil)
+	r := httptest.NewRequestWithContext(t.Context(), "POST", "/v1/x?q=1&q=2", nil)
 	r.Header.Add("X-Tenant", "acme")
 	r.SetPathValue("id", "7")
 	value, err := expr.ParseBody([]byte(body))

@@ -160,7 +160,7 @@ func encode(v ref.Val, depth int) (json.RawMessage, error) {
 	case types.Timestamp:
 		return json.RawMessage(strconv.FormatInt(v.Unix(), 10)), nil
 	case types.Duration:
-		return json.RawMessage(strconv.FormatInt(int64(v.Duration.Seconds()), 10)), nil
+		return json.RawMessage(strconv.FormatInt(int64(v.Seconds()), 10)), nil
 	case digits:
 		return json.RawMessage(v), nil
 	case types.Double:

@@ -100,11 +100,11 @@ func (g *Gateway) start(guarded http.Handler, r *http.Request) *run {
 		op:     make(chan *onceward.Operation, 1), done: make(chan struct{}),
 	}
 	own := r.WithContext(context.WithValue(context.WithoutCancel(r.Context()), runKey{}, pass))
-	g.runs.Go(func() {
+	g.runs.Go(func() { //nolint:contextcheck // the request carries it
 		defer close(pass.done)
 		defer func() {
 			if p := recover(); p != nil {
-				g.cfg.Log.Error("a contract route panicked", "panic", p, "stack", string(debug.Stack()))
+				g.cfg.Log.ErrorContext(own.Context(), "a contract route panicked", "panic", p, "stack", string(debug.Stack()))
 				pass.answer = buffered{header: make(http.Header)}
 				problem{Code: codeInternal, Status: http.StatusInternalServerError, Title: "The call could not be made", Detail: "The log of the server says why."}.write(&pass.answer)
 			}

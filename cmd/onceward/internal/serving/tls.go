@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -81,13 +82,13 @@ func (f TLSFiles) read() (*tls.Config, error) {
 
 // stamp changes with the files.
 func (f TLSFiles) stamp() string {
-	out := ""
+	var out strings.Builder
 	for _, path := range []string{f.CertFile, f.KeyFile, f.ClientCAFile} {
 		if info, err := os.Stat(path); err == nil {
-			out += fmt.Sprintf("%d %d;", info.ModTime().UnixNano(), info.Size())
+			fmt.Fprintf(&out, "%d %d;", info.ModTime().UnixNano(), info.Size())
 		}
 	}
-	return out
+	return out.String()
 }
 
 // Config is for a listener that outlives its certificates.
