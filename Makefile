@@ -2,15 +2,15 @@
 # MODULES='soroban bench' restricts a target to some modules.
 
 .DEFAULT_GOAL := help
-.PHONY: help deps build test lint fmt bench fuzz torture examples
+.PHONY: help deps build test lint fmt bench bench-growth microbench fuzz torture examples
 
-export MODULES TESTFLAGS FUZZTIME
+export MODULES TESTFLAGS FUZZTIME GROWTH_KEYS BENCH_QUICK
 
 FUZZTIME ?= 20s
 TORTURE  ?= 20
 
 help: ## show this help
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 deps: ## install what the tests need beyond Go (C compiler, Node.js)
 	@scripts/deps.sh
@@ -27,7 +27,13 @@ lint: ## check format, vet, golangci-lint and module files of every module
 fmt: ## format, and repair what linters can repair
 	@FIX=1 scripts/lint.sh
 
-bench: ## run the micro-benchmarks
+bench: ## measure stores, middleware, and HTTP beside other layers; results in bench/results
+	@scripts/bench.sh
+
+bench-growth: ## latency and memory at 1 and 10 million keys (GROWTH_KEYS=1,10,50); takes long
+	@scripts/bench.sh growth
+
+microbench: ## run the Go benchmarks of every module
 	@scripts/each.sh -run '^$$' -bench . -benchmem $(TESTFLAGS)
 
 fuzz: ## run every fuzz target for FUZZTIME (20s) each

@@ -51,16 +51,16 @@ type Verdict struct {
 type Reconciler func(ctx context.Context, op *Operation) (Verdict, error)
 
 // own runs a claim that was won and ends it.
-func (e *Engine) own(ctx context.Context, req *Request, h Handler, fl *flight, res ClaimResult) (Outcome, error) {
-	op := e.newOperation(ctx, fl, res.Record)
+func (e *Engine) own(req *Request, h Handler, fl *flight, res ClaimResult) (Outcome, error) {
+	op := e.newOperation(fl, &res.Record)
 	defer op.stop()
 	if res.TookOver {
-		out, run, err := e.takeOver(op) //nolint:contextcheck // an operation outlives its caller and has a context of its own
+		out, run, err := e.takeOver(op)
 		if !run {
 			return out, err
 		}
 	}
-	return op.run(req, h) //nolint:contextcheck // an operation outlives its caller and has a context of its own
+	return op.run(req, h)
 }
 
 // takeOver applies the crash policy that the operation was started under. run
@@ -130,13 +130,15 @@ func (op *Operation) run(req *Request, h Handler) (Outcome, error) {
 			op.crashed("the handler panicked")
 		}
 	}()
-	resp, err := h(&op.ctx, op)
+	resp := &op.returned // here, since Final takes its address
+	var err error
+	*resp, err = h(&op.ctx, op)
 	if resp.Status == 0 {
 		resp.Status = 200
 	}
 	final := err == nil && resp.Success()
 	if err == nil && req.Final != nil {
-		final = req.Final(&resp)
+		final = req.Final(resp)
 	}
 	returned = true
 
@@ -150,7 +152,7 @@ func (op *Operation) run(req *Request, h Handler) (Outcome, error) {
 		op.park(0)
 		return Outcome{}, &Error{Code: CodeInProgress, Record: op.recordRef(), RetryAfter: op.eng.cfg.RecoverInterval, Err: err}
 	}
-	v, sure := op.decide(&resp, final, err)
+	v, sure := op.decide(resp, final, err)
 	if sure || op.rec.Policy == Hold {
 		out, endErr := op.end(v)
 		if endErr != nil {
@@ -159,7 +161,7 @@ func (op *Operation) run(req *Request, h Handler) (Outcome, error) {
 		return out, err
 	}
 	op.park(0)
-	return Outcome{Response: resp, Token: op.Token()}, err
+	return Outcome{Response: *resp, Token: op.Token()}, err
 }
 
 // decide applies the rules of Handler to its return; final says that it would

@@ -8,6 +8,12 @@
 //	go eng.Run(ctx) // sweeps and recovers
 //	out, err := eng.Do(ctx, onceward.Request{Key: key, Fingerprint: hash}, handler)
 //
+// Inside a handler, Operation gives the fencing token, the attempt, and
+// Checkpoint; Register names the Reconciler for a kind of operation; DoNatural
+// joins requests with different keys that mean one operation; Resolve is the
+// hand of a person; and Run, in one goroutine of every process, sweeps what has
+// expired and recovers what a dead process left.
+//
 // # What is guaranteed
 //
 // For one Key the effect happens at most once, and once it has happened every

@@ -18,7 +18,8 @@ func (op *Operation) Complete(_ context.Context, resp Response) error {
 	if err := op.unrecordedErr(); err != nil {
 		return err
 	}
-	_, err := op.end(Verdict{Decision: Completed, Response: resp}) //nolint:contextcheck // an operation outlives its caller and has a context of its own
+	// A copy: the handler goes on and may change the header it has.
+	_, err := op.end(Verdict{Decision: Completed, Response: *resp.withOwnHeader()}) //nolint:contextcheck // an operation outlives its caller and has a context of its own
 	if err != nil && !op.Ended() {
 		op.mu.Lock()
 		op.unrecorded = err
@@ -52,7 +53,7 @@ func (op *Operation) end(v Verdict) (Outcome, error) {
 		_ = op.release()
 		return op.outcome(), nil
 	}
-	req := CompleteRequest{Status: StatusCompleted, Response: op.eng.keepable(v.Response)}
+	req := CompleteRequest{Status: StatusCompleted, Response: op.keep(v.Response)}
 	if v.Decision == Unknown {
 		req = CompleteRequest{Status: StatusHeld, Reason: v.Reason, ExpiresAt: Never}
 	}
@@ -86,7 +87,7 @@ func (op *Operation) complete(req CompleteRequest) error {
 	req.Claim = op.rec.Claim()
 	op.completing = true
 	op.mu.Unlock()
-	err := op.eng.retry(&op.ctx, cfg.CompleteTimeout, func(ctx context.Context) error {
+	err := op.eng.retry(op.endCall(), &op.values, cfg.CompleteTimeout, func(ctx context.Context) error {
 		req.Now = cfg.Now()
 		if req.Status == StatusCompleted {
 			req.ExpiresAt = req.Now.Add(op.rec.Retention)
@@ -113,7 +114,7 @@ func (op *Operation) complete(req CompleteRequest) error {
 // recovery pass; until then the key is in progress.
 func (op *Operation) release() error {
 	op.stopRenewing()
-	err := op.eng.retry(&op.ctx, op.eng.cfg.StoreTimeout, func(ctx context.Context) error {
+	err := op.eng.retry(op.endCall(), &op.values, op.eng.cfg.StoreTimeout, func(ctx context.Context) error {
 		return op.eng.store.Release(ctx, ReleaseRequest{Claim: op.rec.Claim(), Now: op.eng.cfg.Now()})
 	})
 	if errors.Is(err, ErrFenced) {
@@ -142,9 +143,32 @@ func (op *Operation) claimAgain() ClaimRequest {
 	}
 }
 
-// keepable returns what of resp is stored: all of it, or a tombstone. Its
-// header is a copy: the caller of Do may change the one it gets.
-func (e *Engine) keepable(resp Response) *Response {
+// endCall returns the context of the call that ends the record. There is
+// usually one such call, whose context is part of the operation.
+func (op *Operation) endCall() *detached {
+	op.mu.Lock()
+	defer op.mu.Unlock()
+	if op.endCalled {
+		return new(detached)
+	}
+	op.endCalled = true
+	return &op.ending
+}
+
+// keep returns what of resp is stored.
+func (op *Operation) keep(resp Response) *Response {
+	op.mu.Lock()
+	defer op.mu.Unlock()
+	kept := &op.kept
+	if op.completing { // an earlier attempt has failed, and may still be read
+		kept = new(Response)
+	}
+	*kept = op.eng.keepable(resp)
+	return kept
+}
+
+// keepable returns what of resp is stored: all of it, or a tombstone.
+func (e *Engine) keepable(resp Response) Response {
 	size := 0
 	for name, values := range resp.Header {
 		for _, v := range values {
@@ -160,5 +184,5 @@ func (e *Engine) keepable(resp Response) *Response {
 	if size > maxHeaderBytes {
 		resp.Header = nil
 	}
-	return resp.withOwnHeader()
+	return resp
 }

@@ -205,7 +205,7 @@ func (e *Engine) try(ctx context.Context, req *Request, h Handler, seen bool) (O
 		return Outcome{}, err
 	}
 	claim := e.claimRequest(req)
-	res, err := e.claim(ctx, claim)
+	res, err := e.claim(ctx, fl, claim)
 	if err != nil {
 		e.addOrphan(claim)
 		err = e.storeUnavailable(err)
@@ -213,8 +213,9 @@ func (e *Engine) try(ctx context.Context, req *Request, h Handler, seen bool) (O
 		return Outcome{}, err
 	}
 	if !res.Won {
-		fl.settle(&res.Record, nil)
-		return e.answer(req, &res.Record)
+		rec := res.Record
+		fl.settle(&rec, nil)
+		return e.answer(req, &rec)
 	}
 	if late && res.Record.Attempt == 1 {
 		// The record expired while we looked.
@@ -225,7 +226,12 @@ func (e *Engine) try(ctx context.Context, req *Request, h Handler, seen bool) (O
 		fl.settle(nil, err)
 		return Outcome{}, err
 	}
-	return e.own(ctx, req, h, fl, res)
+	out, err := e.own(req, h, fl, res) //nolint:contextcheck // an operation outlives its caller and has a context of its own
+	if e.flights.detach(fl) {
+		// The duplicates that attached may yet read the header.
+		out.Response = *out.Response.withOwnHeader()
+	}
+	return out, err
 }
 
 // attach answers from a flight that another request of this process started.
@@ -262,19 +268,21 @@ func (e *Engine) claimRequest(req *Request) ClaimRequest {
 
 // claim calls the store under a context of its own: a caller that goes away
 // must not leave a claim whose outcome nobody knows. A failed claim is asked
-// once more with the same owner, for only a claim decides.
-func (e *Engine) claim(ctx context.Context, req ClaimRequest) (ClaimResult, error) {
-	res, err := e.claimOnce(ctx, req)
+// once more with the same owner, for only a claim decides. The operation that
+// begins with it will have the values of ctx.
+func (e *Engine) claim(ctx context.Context, fl *flight, req ClaimRequest) (ClaimResult, error) {
+	fl.values.caller = ctx
+	res, err := e.claimOnce(&fl.claiming, &fl.values, req) //nolint:contextcheck // detached on purpose
 	if err != nil && ctx.Err() == nil {
-		res, err = e.claimOnce(ctx, req)
+		res, err = e.claimOnce(new(detached), &fl.values, req) //nolint:contextcheck // detached on purpose
 	}
 	return res, err
 }
 
-func (e *Engine) claimOnce(ctx context.Context, req ClaimRequest) (ClaimResult, error) {
-	ctx, cancel := e.storeContext(ctx)
-	defer cancel()
-	return e.store.Claim(ctx, req)
+func (e *Engine) claimOnce(call *detached, values context.Context, req ClaimRequest) (ClaimResult, error) {
+	call.start(values, time.Now().Add(e.cfg.StoreTimeout))
+	defer call.end(errReturned)
+	return e.store.Claim(call, req) //nolint:contextcheck // it has the values it should
 }
 
 func (e *Engine) storeContext(ctx context.Context) (context.Context, context.CancelFunc) {

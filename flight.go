@@ -17,14 +17,19 @@ type flights struct {
 // flight is one claim or run of a key. rec is what the claim found: our own
 // started record, or the one that stood in the way.
 type flight struct {
-	key     Key
-	counted bool
+	key      Key
+	counted  bool
+	attached bool // somebody else may hold it; guarded by flights.mu
+
+	values   callerValues
+	claiming detached // the context of the first claim
 
 	mu      sync.Mutex
 	settled bool
 	over    bool
 	owned   bool // the claim was won: rec is this engine's own
-	rec     *Record
+	known   bool // rec is set
+	rec     Record
 	err     error
 	changed chan struct{} // made by the first to wait; closed at every change
 }
@@ -34,6 +39,7 @@ func (f *flights) start(key Key, perScope int) (fl *flight, mine bool, err error
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if fl = f.byKey[key]; fl != nil {
+		fl.attached = true
 		return fl, false, nil
 	}
 	if f.byKey == nil {
@@ -65,32 +71,44 @@ func (f *flights) leave(fl *flight) {
 }
 
 // detach sends later requests for the key to the store again, while the
-// flight's handler may still run: it no longer speaks for the key.
-func (f *flights) detach(fl *flight) {
+// flight's handler may still run: it no longer speaks for the key. It reports
+// whether anybody has attached to it; nobody can any more.
+func (f *flights) detach(fl *flight) (attached bool) {
 	f.mu.Lock()
 	if f.byKey[fl.key] == fl {
 		delete(f.byKey, fl.key)
 	}
+	attached = fl.attached
 	f.mu.Unlock()
 	fl.update(func() { fl.over = true })
+	return attached
 }
 
 // get returns the flight of key, or nil.
 func (f *flights) get(key Key) *flight {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.byKey[key]
+	fl := f.byKey[key]
+	if fl != nil {
+		fl.attached = true
+	}
+	return fl
 }
 
 // settle publishes what is known of the key: the record after the claim and
 // again after its end. A nil record with a nil error means released.
 func (fl *flight) settle(rec *Record, err error) {
-	fl.update(func() { fl.settled, fl.rec, fl.err = true, rec, err })
+	fl.update(func() {
+		fl.settled, fl.known, fl.err = true, rec != nil, err
+		if rec != nil {
+			fl.rec = *rec
+		}
+	})
 }
 
 // own publishes the record of a claim that was won.
 func (fl *flight) own(rec *Record) {
-	fl.update(func() { fl.settled, fl.owned, fl.rec, fl.err = true, true, rec, nil })
+	fl.update(func() { fl.settled, fl.owned, fl.known, fl.rec, fl.err = true, true, true, *rec, nil })
 }
 
 // current reports whether rec, as standing returned it, is true for a request
@@ -122,10 +140,10 @@ func (fl *flight) standing(ctx context.Context) (*Record, error) {
 	}
 	fl.mu.Lock()
 	defer fl.mu.Unlock()
-	if fl.rec == nil {
+	if !fl.known {
 		return nil, fl.err
 	}
-	rec := *fl.rec
+	rec := fl.rec
 	rec.Response = rec.Response.withOwnHeader()
 	return &rec, nil
 }

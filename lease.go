@@ -3,7 +3,6 @@ package onceward
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 )
 
@@ -21,7 +20,7 @@ func (op *Operation) renew() {
 	left := cfg.OperationTimeout - now.Sub(op.started)
 	if left <= 0 {
 		op.stopRenewing()
-		op.cancel(ErrTimeout)
+		op.ctx.end(ErrTimeout)
 		op.eng.flights.detach(op.fl)
 		op.eng.log.Warn("operation ran out of time; its lease is no longer renewed",
 			"operation", op.ID(), "kind", op.Kind(), "timeout", cfg.OperationTimeout)
@@ -78,7 +77,7 @@ func (op *Operation) fencedBy(err error) bool {
 	if !errors.Is(err, ErrFenced) {
 		return false
 	}
-	op.cancel(ErrFenced)
+	op.ctx.end(ErrFenced)
 	op.eng.flights.detach(op.fl)
 	op.eng.log.Warn("fenced: another owner has taken the operation over",
 		"operation", op.ID(), "kind", op.Kind(), "token", op.Token())
@@ -118,28 +117,32 @@ func (op *Operation) park(delay time.Duration) {
 // stop ends the renewals and the handler's context.
 func (op *Operation) stop() {
 	op.stopRenewing()
-	op.cancel(fmt.Errorf("onceward: the operation has ended: %w", context.Canceled))
+	op.ctx.end(errEnded)
 }
 
 // retry calls a write of the store until it gives a definite answer, with
 // growing pauses, for at most limit. The caller's cancellation is not passed
-// on: it would turn a definite write into an unknown one.
-func (e *Engine) retry(ctx context.Context, limit time.Duration, write func(context.Context) error) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), limit)
-	defer cancel()
-	for pause := 10 * time.Millisecond; ; pause = min(2*pause, time.Second) {
-		err := func() error {
-			ctx, cancel := context.WithTimeout(ctx, e.cfg.StoreTimeout)
-			defer cancel()
-			return write(ctx)
+// on, it would turn a definite write into an unknown one: values never ends.
+// first is the context of the first call, unused as yet.
+func (e *Engine) retry(
+	first *detached, values context.Context, limit time.Duration, write func(context.Context) error,
+) error {
+	now := time.Now()
+	last := now.Add(limit)
+	for pause, call := 10*time.Millisecond, first; ; pause, call = min(2*pause, time.Second), new(detached) {
+		call.start(values, now.Add(min(e.cfg.StoreTimeout, last.Sub(now))))
+		err := func() error { //nolint:contextcheck // the write gets the context of this call
+			defer call.end(errReturned)
+			return write(call)
 		}()
 		if err == nil || errors.Is(err, ErrFenced) {
 			return err
 		}
-		select {
-		case <-time.After(pause):
-		case <-ctx.Done():
+		if left := time.Until(last); pause >= left {
+			sleep(values, left)
 			return err
 		}
+		sleep(values, pause)
+		now = time.Now()
 	}
 }

@@ -212,7 +212,7 @@ func (e *Engine) recoverOne(ctx context.Context, r *recovery, rec *Record) {
 		Fingerprint: rec.Fingerprint, Detail: rec.Detail, Retention: e.cfg.Retention,
 	}
 	claim := e.claimRequest(req)
-	res, err := e.claim(ctx, claim)
+	res, err := e.claim(ctx, fl, claim)
 	if err != nil {
 		e.addOrphan(claim)
 		fl.settle(nil, e.storeUnavailable(err))
@@ -230,9 +230,9 @@ func (e *Engine) recoverOne(ctx context.Context, r *recovery, rec *Record) {
 		}
 		return
 	}
-	op := e.newOperation(ctx, fl, res.Record)
+	op := e.newOperation(fl, &res.Record) //nolint:contextcheck // an operation outlives its caller and has a context of its own
 	defer op.stop()
-	stop := context.AfterFunc(ctx, func() { op.cancel(ErrPark) })
+	stop := context.AfterFunc(ctx, func() { op.ctx.end(ErrPark) })
 	defer stop()
 	e.decideRecovered(op, r) //nolint:contextcheck // an operation outlives its caller and has a context of its own
 }
@@ -290,7 +290,7 @@ func (e *Engine) settleOrphans(ctx context.Context) {
 		if req.ExpiresAt.Before(req.LeaseUntil) {
 			req.ExpiresAt = req.LeaseUntil
 		}
-		res, err := e.claim(ctx, req)
+		res, err := e.claim(ctx, new(flight), req)
 		if err == nil && res.Won {
 			err = e.giveBack(ctx, &res.Record)
 		}

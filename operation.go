@@ -11,43 +11,33 @@ import (
 // Operation is one claim of a key while its handler or Reconciler runs. Its
 // methods are safe for concurrent use.
 type Operation struct {
-	eng *Engine
-	fl  *flight
-	ctx opContext
+	eng    *Engine
+	fl     *flight
+	values callerValues
+	ctx    detached // the handler's
+	ending detached // of the store's call that ends the record, if unused
 
-	cancel  context.CancelCauseFunc
-	started time.Time
-	renewMu sync.Mutex // held while a renewal is under way
-	writeMu sync.Mutex // held while a checkpoint or the end is written
+	started  time.Time
+	returned Response   // by the handler
+	renewMu  sync.Mutex // held while a renewal is under way
+	writeMu  sync.Mutex // held while a checkpoint or the end is written
 
 	mu         sync.Mutex
 	rec        Record
 	timer      *time.Timer
 	stopped    bool // no renewal may follow
 	completing bool // the store may already have ended the record
+	endCalled  bool // ending is in use
 	concluded  bool
 	decision   Decision
 	reason     string
 	ended      bool     // completed, held or released in the store
 	answer     Response // of an ended operation, in full
+	kept       Response // what of it is stored
 	unrecorded error    // why Complete could not record its answer
 }
 
-// opContext is the handler's context: it carries the operation without a
-// further allocation.
-type opContext struct {
-	context.Context //nolint:containedctx // this type is a context
-	op              *Operation
-}
-
 type opKey struct{}
-
-func (c *opContext) Value(key any) any {
-	if key == (opKey{}) {
-		return c.op
-	}
-	return c.Context.Value(key)
-}
 
 // FromContext returns the operation whose handler runs under ctx, or nil.
 func FromContext(ctx context.Context) *Operation {
@@ -57,11 +47,10 @@ func FromContext(ctx context.Context) *Operation {
 
 // newOperation starts holding a won claim: from here on its lease is renewed
 // until stop.
-func (e *Engine) newOperation(ctx context.Context, fl *flight, rec Record) *Operation {
-	op := &Operation{eng: e, fl: fl, rec: rec, started: e.cfg.Now()}
-	base, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
-	op.ctx = opContext{Context: base, op: op}
-	op.cancel = cancel
+func (e *Engine) newOperation(fl *flight, rec *Record) *Operation {
+	op := &Operation{eng: e, fl: fl, rec: *rec, started: e.cfg.Now()}
+	op.values = callerValues{fl.values.caller, op}
+	op.ctx.start(&op.values, time.Time{})
 	op.mu.Lock()
 	defer op.mu.Unlock()
 	op.publishLocked()
@@ -91,6 +80,7 @@ func (op *Operation) Record() Record {
 	defer op.mu.Unlock()
 	rec := op.rec
 	rec.Checkpoints = slices.Clone(rec.Checkpoints)
+	rec.Response = rec.Response.withOwnHeader()
 	return rec
 }
 
@@ -141,7 +131,7 @@ func (op *Operation) Checkpoint(ctx context.Context, name string, data []byte) e
 		return fmt.Errorf("onceward: checkpoints of %d bytes; Config.MaxCheckpointBytes allows %d",
 			size, op.eng.cfg.MaxCheckpointBytes)
 	}
-	err := op.eng.retry(ctx, op.eng.cfg.StoreTimeout, func(ctx context.Context) error {
+	err := op.eng.retry(new(detached), context.WithoutCancel(ctx), op.eng.cfg.StoreTimeout, func(ctx context.Context) error {
 		return op.eng.store.Checkpoint(ctx, CheckpointRequest{
 			Claim: op.rec.Claim(), Now: op.eng.cfg.Now(), Checkpoints: next,
 		})
@@ -188,6 +178,5 @@ func (op *Operation) Ended() bool {
 
 // publishLocked lets duplicates in this process see the record as it stands.
 func (op *Operation) publishLocked() {
-	rec := op.rec
-	op.fl.own(&rec)
+	op.fl.own(&op.rec)
 }

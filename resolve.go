@@ -46,7 +46,7 @@ func (e *Engine) resolve(ctx context.Context, fl *flight, rec *Record, v Verdict
 		Key: rec.Key, Kind: rec.Kind, Policy: Hold, Fingerprint: rec.Fingerprint, Retention: e.cfg.Retention,
 	})
 	req.TakeHeld = true
-	res, err := e.claim(ctx, req)
+	res, err := e.claim(ctx, fl, req)
 	if err != nil {
 		fl.settle(nil, e.storeUnavailable(err))
 		return fmt.Errorf("onceward: resolving: %w", err)
@@ -63,7 +63,7 @@ func (e *Engine) resolve(ctx context.Context, fl *flight, rec *Record, v Verdict
 		}
 		return fmt.Errorf("%w any more", ErrNotHeld)
 	}
-	op := e.newOperation(ctx, fl, res.Record)
+	op := e.newOperation(fl, &res.Record) //nolint:contextcheck // an operation outlives its caller and has a context of its own
 	defer op.stop()
 	if v.Decision == NotApplied {
 		if err := op.release(); err != nil { //nolint:contextcheck // an operation outlives its caller and has a context of its own

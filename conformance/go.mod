@@ -2,7 +2,11 @@ module github.com/onceward/onceward/conformance
 
 go 1.26.0
 
-require github.com/onceward/onceward v0.0.0
+require (
+	github.com/anishathalye/porcupine v1.3.1
+	github.com/dunglas/httpsfv v1.1.2
+	github.com/onceward/onceward v0.0.0
+)
 
 require (
 	github.com/dustin/go-humanize v1.1.0 // indirect

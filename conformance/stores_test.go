@@ -9,15 +9,9 @@ import (
 	_ "modernc.org/sqlite"
 
 	"github.com/onceward/onceward"
-	"github.com/onceward/onceward/memstore"
 	"github.com/onceward/onceward/oncetest"
 	"github.com/onceward/onceward/sqlitestore"
 )
-
-func TestMemory(t *testing.T) {
-	t.Parallel()
-	oncetest.Run(t, func(*testing.T) onceward.Store { return memstore.New() }, oncetest.Abilities()...)
-}
 
 func TestSQLite(t *testing.T) {
 	t.Parallel()

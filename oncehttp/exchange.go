@@ -6,6 +6,7 @@ import (
 	"maps"
 	"net/http"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/onceward/onceward"
@@ -31,10 +32,12 @@ type exchange struct {
 	ran     bool
 	failed  error // what the handler gave to Fail
 	expires time.Time
+	arena   [2]string // of header values that are set here
+	space   fingerprintSpace
 }
 
-// exchangeContext is the handler's context: it carries the exchange without a
-// further allocation.
+// exchangeContext is what the engine is asked under: it carries the exchange,
+// without a further allocation.
 type exchangeContext struct {
 	context.Context //nolint:containedctx // this type is a context
 	x               *exchange
@@ -50,17 +53,24 @@ func (c *exchangeContext) Value(key any) any {
 	return c.Context.Value(key)
 }
 
+// exchangeOf returns the exchange whose handler runs under ctx, or nil.
+func exchangeOf(ctx context.Context) *exchange {
+	x, _ := ctx.Value(exchangeKey{}).(*exchange)
+	return x
+}
+
 // Fail ends the operation of a guarded handler as if an onceward.Handler had
 // returned err: without a checkpoint the key is released, onceward.ErrPark
 // leaves it to the crash policy. What the handler has written is dropped, and
 // the answer is that of WriteProblem. The handler should return after it. It
 // reports false for a request that is not guarded.
 func Fail(r *http.Request, err error) bool {
-	x, ok := r.Context().Value(exchangeKey{}).(*exchange)
-	if ok {
-		x.failed = err
+	x := exchangeOf(r.Context())
+	if x == nil {
+		return false
 	}
-	return ok
+	x.failed = err
+	return true
 }
 
 // prepare reads what the request says about its operation. guarded is false
@@ -107,7 +117,7 @@ func (x *exchange) prepare() (guarded bool, err error) {
 // describe fills in what the engine is asked.
 func (x *exchange) describe(scope string, at span) error {
 	opt := &x.g.opt
-	fp, err := x.g.fingerprint(x.r, x.body, at)
+	fp, err := x.g.fingerprint(x.r, x.body, at, &x.space)
 	if err != nil {
 		return payloadInvalid(err)
 	}
@@ -134,11 +144,12 @@ func unnatural(err error) error {
 
 // do asks the engine.
 func (x *exchange) do() (onceward.Outcome, error) {
+	x.ctx = exchangeContext{x.r.Context(), x}
 	if len(x.natural) == 0 {
-		return x.g.eng.Do(x.r.Context(), x.req, x.run)
+		return x.g.eng.Do(&x.ctx, x.req, x.g.handle)
 	}
 	natural := onceward.NaturalKey(x.req.Key.Scope, x.req.Kind, x.natural...)
-	return x.g.eng.DoNatural(x.r.Context(), x.req, natural, x.run)
+	return x.g.eng.DoNatural(&x.ctx, x.req, natural, x.g.handle)
 }
 
 // run is the onceward.Handler: it runs the http.Handler.
@@ -157,8 +168,7 @@ func (x *exchange) run(ctx context.Context, op *onceward.Operation) (onceward.Re
 
 // request is the handler's request: the original, its body unread.
 func (x *exchange) request(ctx context.Context) *http.Request {
-	x.ctx = exchangeContext{ctx, x}
-	r := x.r.WithContext(&x.ctx) //nolint:contextcheck // it wraps the context given
+	r := x.r.WithContext(ctx)
 	x.replaceBody(r)
 	return r
 }
@@ -220,6 +230,9 @@ func (x *exchange) fail(err error) {
 	p := ProblemOf(err)
 	p.Key, p.PolicyURL = x.key, x.g.opt.PolicyURL
 	e, _ := errors.AsType[*onceward.Error](err)
+	if made, ok := x.req.Key.Time(); ok && onceward.CodeOf(err) == onceward.CodeKeyExpired {
+		x.expires = made.Add(x.req.Retention) // it has been
+	}
 	if e != nil && e.Record != nil {
 		x.expires = e.Record.ExpiresAt
 		if names := differing(e.Record.Detail, x.req.Detail); e.Code == onceward.CodeKeyReused && len(names) > 0 {
@@ -246,10 +259,46 @@ func (x *exchange) reset() {
 
 // mark adds what every keyed answer carries.
 func (x *exchange) mark(h http.Header) {
-	h["Link"] = append(slices.Clip(h["Link"]), x.g.link)
-	if !x.expires.IsZero() && x.expires.Before(onceward.Never) {
-		h[HeaderExpires] = []string{x.expires.UTC().Format(http.TimeFormat)}
+	if links := h["Link"]; len(links) > 0 {
+		h["Link"] = append(slices.Clip(links), x.g.link)
+	} else {
+		h["Link"] = x.value(0, x.g.link)
 	}
+	if x.key == "" && len(x.natural) == 0 {
+		return // there is no key that could expire
+	}
+	expires := x.expires
+	if expires.IsZero() || !expires.Before(onceward.Never) {
+		// Nothing is recorded yet, or without an end: what this key comes to
+		// will be kept at least as if it came to it now.
+		expires = x.g.eng.Config().Now().Add(x.g.opt.Retention)
+	}
+	h[HeaderExpires] = x.value(1, x.g.dates.format(expires))
+}
+
+// value returns v as the value of a header; i is its place in the arena.
+func (x *exchange) value(i int, v string) []string {
+	x.arena[i] = v
+	return x.arena[i : i+1 : i+1]
+}
+
+// dateCache remembers the last date that was formatted: the answers of one
+// second mostly expire in one second.
+type dateCache struct{ last atomic.Pointer[httpDate] }
+
+type httpDate struct {
+	seconds int64
+	text    string
+}
+
+func (c *dateCache) format(t time.Time) string {
+	seconds := t.Unix()
+	if d := c.last.Load(); d != nil && d.seconds == seconds {
+		return d.text
+	}
+	d := &httpDate{seconds, t.UTC().Format(http.TimeFormat)}
+	c.last.Store(d)
+	return d.text
 }
 
 var headerTrue = []string{"true"}

@@ -42,6 +42,17 @@ type scratch struct {
 	mac    hash.Hash
 	buf    []byte
 	detail []byte
+	out    []byte
+	last   [numParts]memo
+}
+
+// memo is the last text that was hashed for a part, and its digest. One route
+// hashes the same method and content type over and over.
+type memo struct {
+	known bool
+	text  [64]byte
+	size  int
+	sum   digest
 }
 
 func (h *hasher) get() *scratch {
@@ -63,20 +74,32 @@ func (h *hasher) put(s *scratch) {
 	}
 }
 
-func (s *scratch) sum(p []byte) (d digest) {
+func (s *scratch) sum(p []byte) digest {
 	if s.mac == nil {
 		return sha256.Sum256(p)
 	}
 	s.mac.Reset()
 	_, _ = s.mac.Write(p) // a hash never fails
-	s.mac.Sum(d[:0])
-	return d
+	s.out = s.mac.Sum(s.out[:0])
+	return digest(s.out)
 }
 
-func (s *scratch) sumString(p string) digest {
-	s.buf = append(s.buf[:0], p...)
-	return s.sum(s.buf)
+// sumPart hashes the text of a part.
+func (s *scratch) sumPart(part int, text string) digest {
+	m := &s.last[part]
+	if m.known && string(m.text[:m.size]) == text {
+		return m.sum
+	}
+	s.buf = append(s.buf[:0], text...)
+	sum := s.sum(s.buf)
+	if len(text) <= len(m.text) {
+		m.known, m.size, m.sum = true, copy(m.text[:], text), sum
+	}
+	return sum
 }
+
+// noDetail is where the head of a detail begins.
+var noDetail [detailHead]byte
 
 // fingerprint is what the engine stores of a request.
 type fingerprint struct {
@@ -84,10 +107,13 @@ type fingerprint struct {
 	detail []byte // explains a difference
 }
 
+// fingerprintSpace holds a fingerprint of the usual size.
+type fingerprintSpace [sha256.Size + 160]byte
+
 // fingerprint hashes r, whose body has been read. at is where the body
-// carries the key, which is no part of what is asked for. Its error is a body
-// that cannot be compared as the route wants.
-func (g *guard) fingerprint(r *http.Request, body []byte, at span) (fingerprint, error) {
+// carries the key, which is no part of what is asked for. The result may use
+// space. Its error is a body that cannot be compared as the route wants.
+func (g *guard) fingerprint(r *http.Request, body []byte, at span, space *fingerprintSpace) (fingerprint, error) {
 	s := g.hash.get()
 	defer g.hash.put(s)
 	if at != (span{}) {
@@ -95,11 +121,11 @@ func (g *guard) fingerprint(r *http.Request, body []byte, at span) (fingerprint,
 	}
 	contentType := r.Header.Get("Content-Type")
 	var sums [numParts]digest
-	sums[partMethod] = s.sumString(r.Method)
-	sums[partPath] = s.sumString(comparablePath(r))
-	sums[partQuery] = s.sumString(r.URL.RawQuery)
-	sums[partContentType] = s.sumString(contentType)
-	s.detail = append(s.detail[:0], make([]byte, detailHead)...)
+	sums[partMethod] = s.sumPart(partMethod, r.Method)
+	sums[partPath] = s.sumPart(partPath, comparablePath(r))
+	sums[partQuery] = s.sumPart(partQuery, r.URL.RawQuery)
+	sums[partContentType] = s.sumPart(partContentType, contentType)
+	s.detail = append(s.detail[:0], noDetail[:]...)
 	if err := g.hashBody(s, &sums[partBody], contentType, body); err != nil {
 		return fingerprint{}, err
 	}
@@ -110,9 +136,8 @@ func (g *guard) fingerprint(r *http.Request, body []byte, at span) (fingerprint,
 		s.buf = append(s.buf, sums[i][:]...)
 	}
 	sum := s.sum(s.buf)
-	out := make([]byte, len(sum)+len(s.detail)) // one allocation for both
-	copy(out[copy(out, sum[:]):], s.detail)
-	return fingerprint{sum: out[:len(sum):len(sum)], detail: out[len(sum):]}, nil
+	out := append(append(space[:0], sum[:]...), s.detail...)
+	return fingerprint{sum: out[:len(sum):len(sum)], detail: out[len(sum):len(out):len(out)]}, nil
 }
 
 // hashBody hashes the body as the route compares it, and appends its parts to

@@ -12,7 +12,8 @@ import (
 const (
 	// HeaderReplayed is "true" on an answer that an earlier request recorded.
 	HeaderReplayed = "Idempotent-Replayed"
-	// HeaderExpires is the HTTP date until which the answer is kept.
+	// HeaderExpires is the HTTP date until which the answer is kept; while there
+	// is no answer, the date until which one that came now would be.
 	HeaderExpires = "Idempotency-Key-Expires"
 )
 
@@ -50,12 +51,14 @@ func newReplayable(more []string) replayable {
 	return set
 }
 
-// filter copies what of h is kept. Values are shared and must not change.
-func (set replayable) filter(h []headerField) http.Header {
+// filter copies what of h is kept, the values into space while there is room.
+func (set replayable) filter(h []headerField, space []string) http.Header {
 	out := make(http.Header, len(h))
 	for _, f := range h {
 		if _, ok := set[f.name]; ok && len(f.values) > 0 {
-			out[f.name] = slices.Clip(f.values)
+			from := len(space)
+			space = append(space, f.values...)
+			out[f.name] = space[from:len(space):len(space)]
 		}
 	}
 	return out

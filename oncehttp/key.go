@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/onceward/onceward"
+	"github.com/onceward/onceward/internal/sfv"
 )
 
 // ParseKey reads the value of a key header: a Structured Field string "abc",
@@ -19,11 +20,14 @@ func ParseKey(value string, strict bool) (string, error) {
 	key := strings.Trim(value, " \t")
 	if strict || strings.HasPrefix(key, `"`) {
 		var err error
-		if key, err = parseStringItem(key); err != nil {
+		if key, err = sfv.ParseString(key); err != nil {
 			return "", fmt.Errorf(`%w: %w; write it as "key"`, onceward.ErrKeyInvalid, err)
 		}
 	}
-	return key, checkKey(key)
+	if err := checkKey(key); err != nil {
+		return "", err
+	}
+	return key, nil
 }
 
 func checkKey(key string) error {
@@ -67,6 +71,11 @@ func (g *guard) bodyKey(contentType string, body []byte) (key string, at span, e
 	if g.opt.BodyKey == "" || !isJSON(contentType) || !json.Valid(body) {
 		return "", span{}, nil
 	}
+	return g.memberKey(body)
+}
+
+// memberKey reads the key from a body that is JSON.
+func (g *guard) memberKey(body []byte) (key string, at span, err error) {
 	found := 0
 	walkMembers(body, func(name []byte, value span) {
 		if string(name) == g.opt.BodyKey {

@@ -1,6 +1,7 @@
 package oncehttp
 
 import (
+	"context"
 	"errors"
 	"log/slog"
 	"net/http"
@@ -18,6 +19,8 @@ type guard struct {
 	replayable  replayable
 	link        string
 	maxResponse int
+	handle      onceward.Handler // runs the http.Handler of an exchange
+	dates       dateCache
 	keyless     bool // a request without the header needs no look at its body
 }
 
@@ -39,6 +42,9 @@ func New(eng *onceward.Engine, opts Options) (func(http.Handler) http.Handler, e
 		link:        "<" + opts.PolicyURL + `>; rel="describedby"`,
 		maxResponse: eng.Config().MaxResponseBytes,
 		keyless:     opts.Optional && opts.BodyKey == "" && opts.NaturalKey == nil,
+	}
+	g.handle = func(ctx context.Context, op *onceward.Operation) (onceward.Response, error) {
+		return exchangeOf(ctx).run(ctx, op)
 	}
 	return g.wrap, nil
 }

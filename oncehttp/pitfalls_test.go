@@ -321,8 +321,12 @@ func TestOtherRequestsCauseNoStoreTraffic(t *testing.T) {
 		body, _ := io.ReadAll(r.Body)
 		fmt.Fprintf(w, "%s %s", r.Method, body) //nolint:gosec // an echo for a test
 	})
-	s.call("PUT", "/", "a", "Idempotency-Key", "not, valid").want(t, 200, "PUT a")
+	if r := s.call("PUT", "/", "a", "Idempotency-Key", "not, valid"); r.body != "PUT a" || len(r.Header["Link"])+len(r.Header["Idempotency-Key-Expires"]) > 0 {
+		t.Errorf("touched: %q %v", r.body, r.Header)
+	}
 	s.call("GET", "/", "", "Idempotency-Key", "k").want(t, 200, "GET ")
+	s.call("HEAD", "/", "", "Idempotency-Key", "k").want(t, 200, "")
+	s.call("DELETE", "/", "", "Idempotency-Key", "k").want(t, 200, "DELETE ")
 	s.call("POST", "/", "a").want(t, 200, "POST a")
 	s.call("POST", "/", `{"a":1}`, "Content-Type", "application/json").want(t, 200, `POST {"a":1}`)
 	if calls := store.log(); len(calls) != 0 {

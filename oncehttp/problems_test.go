@@ -133,6 +133,15 @@ func TestEveryProblem(t *testing.T) {
 			if row.retryable != (err == nil && after >= 1) {
 				t.Errorf("Retry-After %q", r.Header.Get("Retry-After"))
 			}
+			expires, err := http.ParseTime(r.Header.Get(oncehttp.HeaderExpires))
+			switch in := time.Until(expires); {
+			case row.code == onceward.CodeKeyMissing || row.code == onceward.CodeKeyInvalid || row.code == oncehttp.CodeUnauthorized:
+				if err == nil {
+					t.Errorf("a key that there is not expires at %v", expires)
+				}
+			case err != nil || row.code == onceward.CodeKeyExpired != (in < 0) || in > 24*time.Hour || in > 0 && in < 23*time.Hour:
+				t.Errorf("expires at %v, %v", expires, err)
+			}
 			if !slices.Contains(r.Header["Link"], `</idempotency-policy>; rel="describedby"`) {
 				t.Errorf("Link %q", r.Header["Link"])
 			}

@@ -26,7 +26,8 @@ type recorder struct {
 	status int // 0 until the handler decided
 	// fields is the header as it was when the handler decided.
 	fields []headerField
-	space  [8]headerField // where fields begins, to save an allocation
+	space  [4]headerField // where fields begins, to save an allocation
+	values [4]string      // where the values that are recorded begin
 	// length is the Content-Length that the handler declared, or -1; written
 	// counts what it wrote, refused writes included, as net/http does.
 	length, written int64
@@ -227,7 +228,12 @@ func (rec *recorder) complete() error {
 }
 
 func (rec *recorder) tombstone() onceward.Response {
-	return onceward.Response{Status: rec.status, Header: rec.x.g.replayable.filter(rec.fields), Tombstone: true}
+	return onceward.Response{Status: rec.status, Header: rec.header(), Tombstone: true}
+}
+
+// header copies what is kept of the header.
+func (rec *recorder) header() http.Header {
+	return rec.x.g.replayable.filter(rec.fields, rec.values[:0])
 }
 
 // final reports whether the answer would complete the key.
@@ -246,7 +252,7 @@ func (rec *recorder) response() onceward.Response {
 		return rec.tombstone()
 	}
 	rec.sniff()
-	return onceward.Response{Status: rec.status, Header: rec.x.g.replayable.filter(rec.fields), Body: rec.buf}
+	return onceward.Response{Status: rec.status, Header: rec.header(), Body: rec.buf}
 }
 
 // sniff names the content type where net/http would: the replay must have the
@@ -274,7 +280,7 @@ func (rec *recorder) emit() error {
 	h := rec.w.Header()
 	late := restore(h, rec.fields)
 	rec.x.mark(h)
-	if rec.mode == buffering && rec.length < 0 && len(rec.buf) > 0 && len(h["Trailer"]) == 0 &&
+	if rec.mode == buffering && rec.length < 0 && len(rec.buf) > smallAnswer && len(h["Trailer"]) == 0 &&
 		len(late) == 0 && rec.x.r.Method != http.MethodHead && len(h["Transfer-Encoding"]) == 0 {
 		h["Content-Length"] = []string{strconv.Itoa(len(rec.buf))}
 	}
@@ -287,6 +293,9 @@ func (rec *recorder) emit() error {
 	maps.Copy(h, late)
 	return err
 }
+
+// smallAnswer is the size up to which net/http finds the length itself.
+const smallAnswer = 1 << 10
 
 func bodyAllowed(status int) bool {
 	return status >= 200 && status != http.StatusNoContent && status != http.StatusNotModified

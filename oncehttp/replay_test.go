@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/onceward/onceward"
@@ -71,4 +72,37 @@ func TestKeyReusedNamesTheDifference(t *testing.T) {
 	if p["idempotency_key"] != "k" || p["retryable"] != false || p["type"] != "/idempotency-policy#key-reused" {
 		t.Fatal(p)
 	}
+}
+
+// The expiry is the record's: a retry does not prolong it. A route's own
+// retention counts, and what was released begins anew.
+func TestExpiryIsTheRecords(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		status := 200
+		h := guard(t, newEngine(t), oncehttp.Options{Retention: 10 * time.Hour}, func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(status)
+		})
+		expires := func(key, body string) string {
+			rec := newRecorder()
+			h.ServeHTTP(rec, keyed(key, body))
+			return rec.Header().Get(oncehttp.HeaderExpires)
+		}
+		in := func(d time.Duration) string { return time.Now().Add(d).UTC().Format(http.TimeFormat) }
+		first := expires("k", "{}")
+		if first != in(10*time.Hour) {
+			t.Errorf("expires at %s, want %s", first, in(10*time.Hour))
+		}
+		time.Sleep(time.Hour)
+		if again, reused := expires("k", "{}"), expires("k", "[]"); again != first || reused != first {
+			t.Errorf("the retry expires at %s, the reuse at %s, the record at %s", again, reused, first)
+		}
+		status = 400
+		for range 2 {
+			if got := expires("released", "{}"); got != in(10*time.Hour) {
+				t.Errorf("released: %s, want %s", got, in(10*time.Hour))
+			}
+			time.Sleep(time.Hour)
+		}
+	})
 }

@@ -9,8 +9,9 @@
 // Run holds every sentence of the contract in onceward.Store as a case of its
 // own. Metamorphic plays one random sequence of operations, reproducible by its
 // seed, on several stores and compares what they answer. Faulty makes the n-th
-// call fail, before or after it took effect. Recorder writes down a history of
-// concurrent calls, and Check finds in it what may never happen.
+// call fail, before or after it took effect. Clients lets several clients work
+// on one store at the same time, a Recorder writes their history down, and Check
+// finds in it what may never happen.
 //
 // What is guaranteed: the suite never sleeps, never depends on the time of day
 // and never skips; an optional ability that a store lacks is logged, or fails

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Provides what the tests need beyond Go: a C compiler for the race detector,
-# and Node.js with npm for the JavaScript clients. Installs through apt-get when
+# and Node.js with npm for the JavaScript clients and for the test vectors that an
+# npm package brings (conformance/sfvectors). Installs through apt-get when
 # run as root, otherwise says what is missing and fails.
 source "$(dirname "$0")/lib.sh"
 
@@ -37,11 +38,12 @@ have go || die "install Go $(sed -n 's/^go //p' go.work) or newer and put it on 
 have_cc || install gcc libc6-dev
 have_cc || die "the race detector needs a C compiler with its headers: install gcc and libc6-dev (or set CC)"
 
-# Every npm package of the tree has a lock file next to its package.json.
-mapfile -t locks < <(find . -name node_modules -prune -o -name package-lock.json -print | sort)
+# Every npm package of the tree has a lock file next to its package.json. Those
+# of bench/ are installed by scripts/bench.sh: no test needs them.
+mapfile -t locks < <(find . -path ./bench -prune -o -name node_modules -prune -o -name package-lock.json -print | sort)
 if [ "${#locks[@]}" -gt 0 ]; then
 	have_node || install nodejs npm
-	have_node || die "the JavaScript client tests need Node.js $NODE_MAJOR or newer and npm; found: $(node --version 2>/dev/null || echo none)"
+	have_node || die "the JavaScript client tests and the test vectors need Node.js $NODE_MAJOR or newer and npm; found: $(node --version 2>/dev/null || echo none)"
 fi
 for lock in "${locks[@]}"; do
 	dir=$(dirname "$lock")

@@ -18,6 +18,8 @@ import (
 // alone anybody can send the same bytes again and prove what became of them.
 type Attempt struct {
 	Number int `json:"attempt"`
+	// Kind is KindCall or KindRestore.
+	Kind string `json:"kind,omitempty"`
 	// Envelope is the signed xdr.TransactionEnvelope.
 	Envelope []byte `json:"envelope"`
 	// Hash of the transaction, hexadecimal.
@@ -27,8 +29,15 @@ type Attempt struct {
 	Sequence int64  `json:"sequence"`
 	// MaxLedger is the first ledger in which it is no longer valid.
 	MaxLedger uint32 `json:"max_ledger"`
-	// Ledger as of which it was built.
+	// Ledger in which its sequence number was seen to be free.
 	Ledger uint32 `json:"ledger"`
+	// Fee is the most that Envelope may cost, in stroops, ResourceFee what of
+	// it pays for resources.
+	Fee         int64 `json:"fee,omitempty"`
+	ResourceFee int64 `json:"resource_fee,omitempty"`
+	// Bumps of the transaction, each stored before it was sent; the last one
+	// is what is sent from then on.
+	Bumps []Bump `json:"bumps,omitempty"`
 	// Signer is the name of the authorizing signer and Authorizer its account;
 	// both empty when nobody has to authorize.
 	Signer     string `json:"signer,omitempty"`
@@ -40,7 +49,21 @@ type Attempt struct {
 	// Network is the network id, hexadecimal.
 	Network string `json:"network"`
 	Note    []byte `json:"note,omitempty"`
+	// Call is the xdr.InvokeContractArgs that a KindRestore makes way for.
+	Call []byte `json:"call,omitempty"`
+	// RequestID is the Invocation's.
+	RequestID *RequestID `json:"request_id,omitempty"`
 }
+
+// What an attempt's transaction does.
+const (
+	// KindCall invokes the contract. It is the empty word.
+	KindCall = ""
+	// KindRestore restores archived entries that the call needs. It may happen
+	// any number of times; what protects it is that its envelope is stored,
+	// sent and proven like every other.
+	KindRestore = "restore"
+)
 
 // guarded reports whether the chain itself refuses a second success.
 func (a *Attempt) guarded() bool { return a.AuthUntil != 0 }
@@ -61,12 +84,41 @@ func (a *Attempt) transaction(passphrase string) (*xdr.Transaction, error) {
 	case err != nil:
 		return nil, fmt.Errorf("soroban: attempt %d: hashing its envelope: %w", a.Number, err)
 	case hex.EncodeToString(hash[:]) != a.Hash || env.V1 == nil || int64(env.V1.Tx.SeqNum) != a.Sequence ||
-		a.MaxLedger == 0 || len(env.V1.Tx.Operations) != 1 ||
-		env.V1.Tx.Operations[0].Body.InvokeHostFunctionOp == nil ||
-		env.V1.Tx.Operations[0].Body.InvokeHostFunctionOp.HostFunction.InvokeContract == nil:
+		a.MaxLedger == 0 || !a.does(&env.V1.Tx):
 		return nil, fmt.Errorf("soroban: attempt %d: its envelope is not what its checkpoint says", a.Number)
 	}
-	return &env.V1.Tx, nil
+	return &env.V1.Tx, a.checkBumps(passphrase)
+}
+
+// does reports whether tx is of the attempt's kind.
+func (a *Attempt) does(tx *xdr.Transaction) bool {
+	if len(tx.Operations) != 1 {
+		return false
+	}
+	switch body := tx.Operations[0].Body; a.Kind {
+	case KindCall:
+		return body.InvokeHostFunctionOp != nil && body.InvokeHostFunctionOp.HostFunction.InvokeContract != nil
+	case KindRestore:
+		return body.Type == xdr.OperationTypeRestoreFootprint
+	default:
+		return false
+	}
+}
+
+// checkBumps makes sure that every fee bump is one of the attempt's own
+// transaction.
+func (a *Attempt) checkBumps(passphrase string) error {
+	for i := range a.Bumps {
+		var env xdr.TransactionEnvelope
+		err := xdr.SafeUnmarshal(a.Bumps[i].Envelope, &env)
+		if err == nil && env.Type == xdr.EnvelopeTypeEnvelopeTypeTxFeeBump {
+			if _, inner, err := innerTx(env, passphrase); err == nil && inner == a.Hash {
+				continue
+			}
+		}
+		return fmt.Errorf("soroban: attempt %d: fee bump %d is of another transaction", a.Number, i+1)
+	}
+	return nil
 }
 
 func invokeOp(tx *xdr.Transaction) *xdr.InvokeHostFunctionOp {
@@ -109,14 +161,20 @@ const (
 	attemptPrefix     = "attempt/"
 	proofPrefix       = "proof/"
 	outcomeCheckpoint = "outcome"
+	// evidenceCheckpoint is what was last seen of an operation that is held.
+	evidenceCheckpoint = "evidence"
 )
 
 // Trail is what the checkpoints of an operation say about it.
 type Trail struct {
-	// Attempts in order. All but the last are proven never to be applied.
+	// Attempts in order. All but the last are proven never to be applied any
+	// more.
 	Attempts []Attempt
 	// Proofs by attempt number.
 	Proofs map[int]Proof
+	// Evidence is what was last seen before the operation was held, nil if it
+	// was not.
+	Evidence *Evidence
 	// Result is the stored outcome, nil while there is none.
 	Result *Result
 }
@@ -148,6 +206,9 @@ func (t *Trail) add(id onceward.ID, c onceward.Checkpoint) error {
 		res, err := o.result(id)
 		t.Result = &res
 		return err
+	case c.Name == evidenceCheckpoint:
+		t.Evidence = new(Evidence)
+		return json.Unmarshal(c.Data, t.Evidence)
 	case strings.HasPrefix(c.Name, attemptPrefix):
 		var a Attempt
 		err := json.Unmarshal(c.Data, &a)
@@ -172,6 +233,17 @@ func (t *Trail) last() *Attempt {
 		return nil
 	}
 	return &t.Attempts[len(t.Attempts)-1]
+}
+
+// lastCall is the latest attempt at the call itself, nil when there is none:
+// then nothing was sent that could make it happen.
+func (t *Trail) lastCall() *Attempt {
+	for i := len(t.Attempts) - 1; i >= 0; i-- {
+		if t.Attempts[i].Kind == KindCall {
+			return &t.Attempts[i]
+		}
+	}
+	return nil
 }
 
 // open is the attempt that may still be applied, nil when there is none.

@@ -26,6 +26,7 @@ type channel struct {
 	held       bool
 	claim      onceward.Claim
 	leaseUntil time.Time
+	heldSince  time.Time
 	last       lastEnvelope
 	// retryAt is when an account that could not be used is worth another try.
 	retryAt time.Time
@@ -39,6 +40,19 @@ type lastEnvelope struct {
 	Hash      string `json:"hash,omitempty"`
 	Sequence  int64  `json:"sequence"`
 	MaxLedger uint32 `json:"max_ledger"`
+	// Ledger that the account was seen in when the envelope was built.
+	Ledger uint32 `json:"ledger,omitempty"`
+	// Quarantine keeps the account from being used for as long as what it
+	// says is seen.
+	Quarantine *mark `json:"quarantine,omitempty"`
+	// Retired keeps it from being used for good.
+	Retired *mark `json:"retired,omitempty"`
+}
+
+// mark is why a channel is not used, and since when.
+type mark struct {
+	Reason string    `json:"reason"`
+	At     time.Time `json:"at"`
 }
 
 const (
@@ -56,11 +70,35 @@ func newChannel(s Signer, network [32]byte) (*channel, error) {
 	}
 	return &channel{
 		signer: s, address: s.Address(), key: key,
-		record: onceward.Key{
-			Scope: onceward.ReservedScope + "channel/" + hex.EncodeToString(network[:8]),
-			Value: s.Address(),
-		},
+		record: channelKey(network, s.Address()),
 	}, nil
+}
+
+// channelKey names the record of a channel.
+func channelKey(network [32]byte, address string) onceward.Key {
+	return onceward.Key{Scope: onceward.ReservedScope + "channel/" + hex.EncodeToString(network[:8]), Value: address}
+}
+
+// channelClaim asks for the record of a channel.
+func channelClaim(key onceward.Key, now time.Time, lease time.Duration) onceward.ClaimRequest {
+	return onceward.ClaimRequest{
+		Key: key, Owner: onceward.NewOwner(), Token: now.UnixMicro(),
+		Kind: channelKind, Policy: onceward.Rerun, Fingerprint: []byte(channelKind), Retention: 24 * time.Hour,
+		Now: now, LeaseUntil: now.Add(lease), ExpiresAt: onceward.Never,
+	}
+}
+
+// readLast reads what an earlier owner of a channel's record left.
+func readLast(rec *onceward.Record) (last lastEnvelope, err error) {
+	for _, cp := range rec.Checkpoints {
+		if cp.Name != channelCheckpoint {
+			continue
+		}
+		if err := json.Unmarshal(cp.Data, &last); err != nil {
+			return last, fmt.Errorf("soroban: the record of channel %s is damaged: %w", rec.Key.Value, err)
+		}
+	}
+	return last, nil
 }
 
 // reserve makes the channel ours and proves it quiet. The view it returns is
@@ -70,27 +108,98 @@ func (s *Submitter) reserve(ctx context.Context, c *channel, guardKey string) (l
 	if err := s.hold(ctx, c); err != nil {
 		return ledgerView{}, err
 	}
+	if c.last.Retired != nil {
+		return ledgerView{}, fmt.Errorf("%w: account %s is retired: %s", errNotUsable, c.address, c.last.Retired.Reason)
+	}
 	v, err := s.look(ctx, c.key, guardKey)
-	switch {
-	case err != nil:
+	if err != nil {
 		return v, &UnavailableError{Reason: "the chain does not answer", RetryAfter: s.cfg.PollInterval, Err: err}
-	case !v.account:
-		return v, fmt.Errorf("%w: account %s is not funded", errNotUsable, c.address)
-	case c.last.Sequence == 0 || v.seq == c.last.Sequence || v.never(c.last.Sequence, c.last.MaxLedger):
+	}
+	switch state := c.last.against(v); {
+	case state == channelQuiet:
 		return v, nil
-	case v.seq < c.last.Sequence:
+	case state == channelLive && freesOnTimeout:
+		return v, nil
+	case state == channelLive && c.last.Quarantine != nil:
+		return v, fmt.Errorf("%w: it is in quarantine: %s", errNotUsable, c.last.Quarantine.Reason)
+	case state == channelLive:
 		return v, fmt.Errorf("%w: its last envelope may still be applied", errNotUsable)
+	case state == channelMissing:
+		return v, fmt.Errorf("%w: account %s is not funded", errNotUsable, c.address)
+	default:
+		return v, s.quarantine(ctx, c, v, state)
 	}
-	// The chain is ahead of the record: the database was restored from a
-	// backup, or somebody else uses the account. What else was signed for it
-	// is unknown, so it rests until nothing of that can be valid.
-	s.log.ErrorContext(ctx, "channel is ahead of its record; not used until forgotten envelopes have expired",
-		"channel", c.address, "sequence", v.seq, "recorded", c.last.Sequence)
-	feared := lastEnvelope{Sequence: v.seq + 1, MaxLedger: v.ledger + s.cfg.LedgerWindow + 1}
-	if err := s.occupy(ctx, c, feared); err != nil {
-		return v, err
+}
+
+// channelState is what one answer says of a channel, against its record.
+type channelState uint8
+
+const (
+	// channelQuiet: nothing that was signed for it can be applied any more.
+	channelQuiet channelState = iota
+	// channelLive: its last envelope may still be applied.
+	channelLive
+	// channelMissing: never used, and there is no such account.
+	channelMissing
+	// channelGone: used, and there is no such account any more.
+	channelGone
+	// channelAhead: the chain knows a sequence number that the record does not.
+	channelAhead
+	// channelBehind: the chain is far behind the ledger it was used in.
+	channelBehind
+)
+
+// against decides; it rests on one answer and on the record alone.
+func (e *lastEnvelope) against(v ledgerView) channelState {
+	switch {
+	case e.Sequence == 0 && !v.account:
+		return channelMissing
+	case e.Sequence == 0:
+		return channelQuiet
+	case v.ledger+resetLedgers < e.Ledger:
+		return channelBehind
+	case !v.account:
+		return channelGone
+	case v.seq == e.Sequence || v.never(e.Sequence, e.MaxLedger):
+		return channelQuiet
+	case v.seq < e.Sequence:
+		return channelLive
 	}
-	return v, fmt.Errorf("%w: the chain is ahead of its record", errNotUsable)
+	return channelAhead
+}
+
+// quarantine puts on record why the channel is not used. One whose account is
+// ahead rests until nothing that was forgotten can be valid; then, and when
+// the chain does not show any more what the record says, it is used again.
+func (s *Submitter) quarantine(ctx context.Context, c *channel, v ledgerView, state channelState) error {
+	if state != channelAhead && c.last.Quarantine != nil {
+		return fmt.Errorf("%w: it is in quarantine: %s", errNotUsable, c.last.Quarantine.Reason)
+	}
+	reason, next := c.last.contradicted(v, state, s.cfg.LedgerWindow)
+	next.Quarantine = &mark{Reason: reason, At: s.cfg.Now()}
+	s.log.ErrorContext(ctx, "channel in quarantine", "channel", c.address, "reason", reason)
+	if err := s.occupy(ctx, c, next); err != nil {
+		return err
+	}
+	return fmt.Errorf("%w: it is in quarantine: %s", errNotUsable, reason)
+}
+
+// contradicted tells a person what is wrong, and what the record says from
+// then on.
+func (e *lastEnvelope) contradicted(v ledgerView, state channelState, window uint32) (string, lastEnvelope) {
+	switch state {
+	case channelAhead:
+		// The database was restored from a backup, or somebody else uses the
+		// account. What else was signed for it is unknown.
+		next := lastEnvelope{Sequence: v.seq + 1, MaxLedger: v.ledger + window + 1, Ledger: v.ledger}
+		return fmt.Sprintf("its sequence number is %d as of ledger %d, and the record knows of %d: the database was restored from "+
+			"a backup, or somebody else uses the account; it rests until ledger %d", v.seq, v.ledger, e.Sequence, next.MaxLedger-1), next
+	case channelBehind:
+		return fmt.Sprintf("the chain is at ledger %d, and the account was used in ledger %d: the network was reset, or the server "+
+			"is far behind", v.ledger, e.Ledger), *e
+	default:
+		return fmt.Sprintf("the account does not exist any more, as of ledger %d: it was merged, or the network was reset", v.ledger), *e
+	}
 }
 
 // hold claims the channel's record, or renews a claim that is running out.
@@ -107,33 +216,24 @@ func (s *Submitter) hold(ctx context.Context, c *channel) error {
 	}
 	storeCtx, cancel := s.callContext(context.WithoutCancel(ctx))
 	defer cancel()
-	req := onceward.ClaimRequest{
-		Key: c.record, Owner: onceward.NewOwner(), Token: now.UnixMicro(),
-		Kind: channelKind, Policy: onceward.Rerun, Fingerprint: []byte(channelKind), Retention: 24 * time.Hour,
-		Now: now, LeaseUntil: now.Add(s.cfg.ChannelLease), ExpiresAt: onceward.Never,
-	}
-	res, err := s.cfg.Store.Claim(storeCtx, req)
+	res, err := s.cfg.Store.Claim(storeCtx, channelClaim(c.record, now, s.cfg.ChannelLease))
 	switch {
 	case err != nil:
 		return &UnavailableError{Reason: "the store does not answer", RetryAfter: s.cfg.PollInterval, Err: err}
 	case !res.Won:
 		return fmt.Errorf("%w: another process holds it", errNotUsable)
 	}
-	return c.adopt(&res.Record)
+	return c.adopt(&res.Record, now)
 }
 
 // adopt takes over what an earlier owner of the record left.
-func (c *channel) adopt(rec *onceward.Record) error {
-	c.last = lastEnvelope{}
-	for _, cp := range rec.Checkpoints {
-		if cp.Name != channelCheckpoint {
-			continue
-		}
-		if err := json.Unmarshal(cp.Data, &c.last); err != nil {
-			return fmt.Errorf("%w: its record is damaged: %w", errNotUsable, err)
-		}
+func (c *channel) adopt(rec *onceward.Record, now time.Time) error {
+	last, err := readLast(rec)
+	if err != nil {
+		return fmt.Errorf("%w: %w", errNotUsable, err)
 	}
-	c.held, c.claim, c.leaseUntil = true, rec.Claim(), rec.LeaseUntil
+	c.last = last
+	c.held, c.claim, c.leaseUntil, c.heldSince = true, rec.Claim(), rec.LeaseUntil, now
 	return nil
 }
 

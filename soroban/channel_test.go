@@ -100,23 +100,6 @@ func TestChannelsWorkInParallel(t *testing.T) {
 	})
 }
 
-// Invariant 12, for channels: what the chain knows and the database has
-// forgotten keeps the channel at rest.
-func TestChannelAheadOfItsRecordRests(t *testing.T) {
-	t.Parallel()
-	inWorld(t, 1, func(w *world) {
-		restored := w.process(w.store())
-		restored.must("a")
-		w.process(w.store()).must("forgotten")
-		at := w.chain.LatestLedger()
-		restored.must("b")
-		if built := restored.trailOf("b").Attempts[0].Ledger; built < at+8 {
-			w.Errorf("used again in ledger %d, although forgotten envelopes could live until %d", built, at+8)
-		}
-		want(w, "supply", w.supply(), 3*amount)
-	})
-}
-
 // Two processes share one channel: each waits for the other.
 func TestProcessesShareAChannel(t *testing.T) {
 	t.Parallel()

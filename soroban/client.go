@@ -28,19 +28,32 @@ type ClientConfig struct {
 	MaxResponseBytes int64
 	// Header is sent with every call, for API keys.
 	Header http.Header
+	// Passphrase of the network. Each server is asked for its own before any
+	// of its answers is used, and again once it has failed to answer: one of
+	// another network would forge proofs, and is passed over. Needed with
+	// several servers.
+	Passphrase string
+	// StallAfter is how long the latest ledger of a server may stay the same
+	// before the next server is asked instead. Default 1 min.
+	StallAfter time.Duration
 }
 
 // Client calls Stellar RPC servers over HTTP. Each call has a timeout of its
 // own and none shares state with another: a server that hangs holds up nobody
-// else. When one server cannot be reached the next is tried.
+// else. When one server cannot be reached, fails inside, or has stopped
+// following the network, the next is tried. An answer is always that of one
+// server; none is made of several.
 type Client struct {
-	urls []string
-	cfg  ClientConfig
-	http *http.Client
-	next atomic.Uint32 // index of the server that answered last
+	servers []*server
+	cfg     ClientConfig
+	http    *http.Client
+	next    atomic.Uint32 // index of the server that answered last
 }
 
-var _ RPC = (*Client)(nil)
+var (
+	_ RPC    = (*Client)(nil)
+	_ Events = (*Client)(nil)
+)
 
 // NewClient returns a client of one server, or of several that may replace
 // each other.
@@ -54,12 +67,20 @@ func NewClient(cfg ClientConfig, urls ...string) (*Client, error) {
 			return nil, fmt.Errorf("soroban: %q is not an http(s) URL of a Stellar RPC server", u)
 		}
 	}
-	if cfg.Timeout < 0 || cfg.MaxResponseBytes < 0 {
-		return nil, errors.New("soroban: ClientConfig: Timeout and MaxResponseBytes may not be negative")
+	if cfg.Timeout < 0 || cfg.MaxResponseBytes < 0 || cfg.StallAfter < 0 {
+		return nil, errors.New("soroban: ClientConfig: Timeout, MaxResponseBytes and StallAfter may not be negative")
+	}
+	if len(urls) > 1 && cfg.Passphrase == "" {
+		return nil, errors.New("soroban: with several servers ClientConfig.Passphrase is needed: one of another network must not be believed")
 	}
 	cfg.Timeout = cmp.Or(cfg.Timeout, 10*time.Second)
+	cfg.StallAfter = cmp.Or(cfg.StallAfter, time.Minute)
 	cfg.MaxResponseBytes = cmp.Or(cfg.MaxResponseBytes, 32<<20)
-	return &Client{urls: urls, cfg: cfg, http: &http.Client{Transport: cfg.HTTP}}, nil
+	c := &Client{cfg: cfg, http: &http.Client{Transport: cfg.HTTP}}
+	for _, u := range urls {
+		c.servers = append(c.servers, &server{url: u})
+	}
+	return c, nil
 }
 
 // RPCError is an error that the server answered with. The request was
@@ -92,35 +113,10 @@ func (e *TransportError) Error() string {
 // Unwrap returns the cause.
 func (e *TransportError) Unwrap() error { return e.Err }
 
-// call asks the servers in turn, beginning with the one that answered last.
-// Everything the submitter asks may be asked twice.
-func call[T any](ctx context.Context, c *Client, method string, params any) (out T, err error) {
-	body, err := json.Marshal(struct {
-		Version string `json:"jsonrpc"`
-		ID      int    `json:"id"`
-		Method  string `json:"method"`
-		Params  any    `json:"params,omitempty"`
-	}{"2.0", 1, method, params})
-	if err != nil {
-		return out, fmt.Errorf("soroban: %s: encoding the request: %w", method, err)
-	}
-	first := c.next.Load()
-	for i := range uint32(len(c.urls)) { //nolint:gosec // a handful
-		at := (first + i) % uint32(len(c.urls)) //nolint:gosec // a handful
-		out, err = ask[T](ctx, c, c.urls[at], method, body)
-		if _, unreached := errors.AsType[*TransportError](err); !unreached || ctx.Err() != nil {
-			c.next.Store(at)
-			return out, err
-		}
-	}
-	c.next.Store(first + 1)
-	return out, err
-}
-
-func ask[T any](ctx context.Context, c *Client, url, method string, body []byte) (out T, err error) {
+func ask[T any](ctx context.Context, c *Client, target, method string, body []byte) (out T, err error) {
 	ctx, cancel := context.WithTimeout(ctx, c.cfg.Timeout)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(body))
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, target, bytes.NewReader(body))
 	if err != nil {
 		return out, fmt.Errorf("soroban: %s: %w", method, err)
 	}
@@ -128,6 +124,9 @@ func ask[T any](ctx context.Context, c *Client, url, method string, body []byte)
 	req.Header.Set("Content-Type", "application/json")
 	resp, err := c.http.Do(req)
 	if err != nil {
+		if u, ok := errors.AsType[*url.Error](err); ok {
+			err = u.Err // without the address, which may hold an API key
+		}
 		return out, &TransportError{Method: method, Err: err}
 	}
 	defer resp.Body.Close()
@@ -170,6 +169,15 @@ func clip(s string) string {
 	return s
 }
 
+// redact leaves the parts of a URL that hold no secret.
+func redact(raw string) string {
+	u, err := url.Parse(raw)
+	if err != nil {
+		return "(unreadable URL)"
+	}
+	return u.Scheme + "://" + u.Host
+}
+
 // GetNetwork implements Ledgers.
 func (c *Client) GetNetwork(ctx context.Context) (protocol.GetNetworkResponse, error) {
 	return call[protocol.GetNetworkResponse](ctx, c, protocol.GetNetworkMethodName, nil)
@@ -198,4 +206,9 @@ func (c *Client) GetTransaction(ctx context.Context, req protocol.GetTransaction
 // GetTransactions implements History.
 func (c *Client) GetTransactions(ctx context.Context, req protocol.GetTransactionsRequest) (protocol.GetTransactionsResponse, error) {
 	return call[protocol.GetTransactionsResponse](ctx, c, protocol.GetTransactionsMethodName, req)
+}
+
+// GetEvents implements Events.
+func (c *Client) GetEvents(ctx context.Context, req protocol.GetEventsRequest) (protocol.GetEventsResponse, error) {
+	return call[protocol.GetEventsResponse](ctx, c, protocol.GetEventsMethodName, req)
 }

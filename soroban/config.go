@@ -63,7 +63,9 @@ type Config struct {
 	// InclusionFee is bid for a place in a ledger, in stroops. Default 10,000.
 	InclusionFee int64
 	// MaxFee is the most that one envelope may cost, in stroops, whatever a
-	// simulation says. Default 50,000,000 (5 XLM).
+	// simulation says. A fee bump of a transaction that is refused for its fee
+	// goes up to it, in steps of ten times the bid for an operation. At most
+	// 2^50. Default 50,000,000 (5 XLM).
 	MaxFee int64
 	// Logger receives what no caller gets to see. Default: discarded.
 	Logger *slog.Logger
@@ -126,6 +128,7 @@ func (c Config) validate() error {
 	check(c.MaxAttempts > 0, "MaxAttempts is negative")
 	check(c.InclusionFee >= minInclusionFee, "InclusionFee is below the network's minimum of %d stroops", minInclusionFee)
 	check(c.MaxFee >= c.InclusionFee, "MaxFee is below InclusionFee")
+	check(c.MaxFee <= maxBid, "MaxFee is more than %d stroops", maxBid)
 	return errors.Join(append(errs, c.validateAccounts())...)
 }
 

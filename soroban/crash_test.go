@@ -16,7 +16,7 @@ import (
 // whether the process died. Invariants 1, 5, 7 and 11.
 func crashAt(w *world, n int, after bool, faults ...devchain.Fault) (died bool) {
 	w.Helper()
-	store := w.store()
+	store, before := w.store(), w.supply()
 	p := w.process(store)
 	p.dieAt, p.after = n, after
 	for _, f := range faults {
@@ -52,7 +52,7 @@ func crashAt(w *world, n int, after bool, faults ...devchain.Fault) (died bool) 
 	if len(p.trail) > 0 {
 		where += " " + p.trail[len(p.trail)-1]
 	}
-	want(w, where+": supply", w.supply(), amount)
+	want(w, where+": supply", w.supply()-before, amount)
 	want(w, where+": replay", next.must("k"), answer)
 	t := next.trailOf("k")
 	if t.Result == nil || !strings.Contains(answer, t.Result.TxHash) || t.Result.Status != soroban.Succeeded {
@@ -62,9 +62,9 @@ func crashAt(w *world, n int, after bool, faults ...devchain.Fault) (died bool) 
 	return died
 }
 
-// A process dies at every call it makes, before or after its effect: the mint
+// 11. A process dies at every call it makes, before or after its effect: the mint
 // happens once, and is answered.
-func TestCrashAtEveryBoundary(t *testing.T) {
+func TestInvariant11CrashAtEveryBoundary(t *testing.T) {
 	t.Parallel()
 	for _, network := range []struct {
 		name   string
@@ -81,6 +81,7 @@ func TestCrashAtEveryBoundary(t *testing.T) {
 		{"expired", []devchain.Fault{{Method: "sendTransaction", Kind: devchain.LoseRequest, Times: 4}}},
 		{"stale", []devchain.Fault{{Method: "getLedgerEntries", Kind: devchain.StaleReplica, Times: 6, Ledgers: 3}}},
 		{"ingestion behind", []devchain.Fault{{Method: "getTransaction", Kind: devchain.DelayIngestion, Times: 5, Ledgers: 4}}},
+		{"surge pricing", []devchain.Fault{{Kind: devchain.SurgePricing, Fee: 50_000}}},
 		{"lookup race", []devchain.Fault{{Kind: devchain.LookupRace, Times: 3, Ledgers: 3}}},
 	} {
 		for _, after := range []bool{false, true} {

@@ -24,6 +24,12 @@
 // stored, and then the key is completed. A process that dies anywhere leaves
 // enough for any other to continue; see Submitter.Reconcile.
 //
+// A transaction that is refused for its fee gets a fee bump around it, stored
+// before it is sent, up to Config.MaxFee; its hash stays. Entries that have
+// been archived are restored by an attempt of its own kind, which is stored,
+// sent and proven like the others, where the server does not let the call do
+// that itself.
+//
 // # What proves what
 //
 //   - One getLedgerEntries answer that shows the channel's sequence below the
@@ -34,6 +40,12 @@
 //     under the pinned passphrase: it was applied, or failed.
 //   - The nonce entry exists: the operation succeeded, by whichever
 //     transaction. A failure of ours is therefore final only without it.
+//   - A contract that guards itself with a request id refuses one that it has
+//     seen: the operation succeeded, by the transaction that is then found in
+//     the history; see RequestID.
+//
+// Each of them is one answer of one server, which must have said that it is of
+// the pinned network: what several show is never put together.
 //
 // "Not found", timeouts and every answer to sendTransaction prove nothing.
 //
@@ -46,14 +58,20 @@
 // (Config.GuardWindow) and the server keeps history. A channel is not used
 // again while an envelope on it may live, which its record and the chain say,
 // not a lease. A channel that is found ahead of its record, as after restoring
-// a backup, rests until forgotten envelopes have expired.
+// a backup, is in quarantine until forgotten envelopes have expired; one whose
+// network was reset, until a person has looked. See ChannelAdmin.
 //
 // # What is not guaranteed
 //
 // A function that asks for nobody's authorization has no nonce. Its envelopes
 // are proven like all others, so one database never makes it happen twice, but
 // two databases can, and so can a lost one. A function that asks for the
-// channel's own authorization is refused.
+// channel's own authorization is refused. A contract that takes a request id
+// closes that gap for as long as it remembers the ids.
+//
+// An envelope that is accepted and then outbid is not bumped, since no answer
+// says so: it expires, and the next one bids the same. A transaction that
+// fails on the ledger is final, whatever it failed of.
 //
 // An authorization that was sent can be used by whoever saw it, until it
 // expires. The operation then happens by their transaction, once, and is
@@ -68,8 +86,9 @@
 //
 // Past the life of the nonce entry and the server's history nobody can tell
 // any more what became of an envelope: the operation is held for a person. So
-// is one whose network was reset under it.
+// is one whose network was reset under it, and one whose contract says that it
+// was executed by a transaction that cannot be found.
 //
-// Not implemented: fee bumps, restoring archived entries by a transaction of
-// its own, authorization by contracts (C…) or by several signers.
+// Not implemented: authorization by contracts (C…) or by several signers, and
+// fees that follow the network's own statistics.
 package soroban

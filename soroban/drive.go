@@ -1,6 +1,7 @@
 package soroban
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -42,7 +43,7 @@ func (s *Submitter) drive(ctx context.Context, op *onceward.Operation, p *plan) 
 // until there is a verdict.
 func (s *Submitter) attempt(ctx context.Context, op *onceward.Operation, p *plan, t *Trail) error {
 	if n := len(t.Attempts); n >= s.cfg.MaxAttempts {
-		return exhausted(t.last(), fmt.Sprintf("%d envelopes expired without being applied", n))
+		return exhausted(t.lastCall(), fmt.Sprintf("%d envelopes did not bring the call into a ledger", n))
 	}
 	guardKey, err := p.guardKey()
 	if err != nil {
@@ -50,7 +51,7 @@ func (s *Submitter) attempt(ctx context.Context, op *onceward.Operation, p *plan
 	}
 	before := len(op.Checkpoints())
 	for try := 1; ; try++ {
-		err := s.attemptOnce(ctx, op, p, t, guardKey)
+		err := s.attemptOnce(ctx, op, p, guardKey)
 		e, unavailable := errors.AsType[*UnavailableError](err)
 		lost := errors.Is(err, errNotUsable)
 		transient := lost || unavailable && e.Err != nil
@@ -66,40 +67,74 @@ func (s *Submitter) attempt(ctx context.Context, op *onceward.Operation, p *plan
 	}
 }
 
-func (s *Submitter) attemptOnce(ctx context.Context, op *onceward.Operation, p *plan, t *Trail, guardKey string) error {
-	c, view, err := s.acquire(ctx, guardKey)
+func (s *Submitter) attemptOnce(ctx context.Context, op *onceward.Operation, p *plan, guardKey string) error {
+	c, view, err := s.acquire(ctx, op, guardKey)
 	if err != nil {
 		return err
 	}
 	defer s.release(ctx, c)
-	if view.nonce {
-		return s.recover(ctx, op, p, c, view.nonceLedger, t)
+	for {
+		t, err := ReadTrail(op.Record())
+		if err != nil {
+			return err
+		}
+		if view.nonce {
+			return s.recover(ctx, op, p, c, view.nonceLedger, &t)
+		}
+		if len(t.Attempts) >= s.cfg.MaxAttempts {
+			return nil // drive gives up
+		}
+		a, err := s.envelope(ctx, op, p, c, view, guardKey, &t)
+		if err != nil || a == nil {
+			return err
+		}
+		if err := s.observe(ctx, op, p, a, c, true); err != nil || a.Kind != KindRestore {
+			return err
+		}
+		// What was archived is restored: the call follows on the same channel.
+		if view, err = s.reserve(ctx, c, guardKey); err != nil {
+			if errors.Is(err, errNotUsable) || s.halted(ctx) == nil {
+				return nil //nolint:nilerr // drive finds another channel
+			}
+			return err
+		}
 	}
-	d := &draft{plan: p, prior: t.last(), channel: c, view: view}
+}
+
+// envelope builds the next attempt and stores it; from then on it may be sent.
+// nil without an error means that the operation has come to its end instead.
+func (s *Submitter) envelope(ctx context.Context, op *onceward.Operation, p *plan, c *channel, view ledgerView, guardKey string, t *Trail) (*Attempt, error) {
+	d := &draft{plan: p, number: len(t.Attempts) + 1, prior: t.lastCall(), channel: c, view: view}
 	a, err := s.build(ctx, d)
+	if errors.Is(err, errArchived) {
+		a, err = s.buildRestore(ctx, d)
+	}
 	if rejected, ok := errors.AsType[rejectedAt](err); ok {
-		return s.checkRejection(ctx, op, p, c, guardKey, rejected, t)
+		return nil, s.checkRejection(ctx, op, p, c, guardKey, rejected, t)
 	}
 	if errors.Is(err, errExhausted) {
-		return exhausted(t.last(), "the authorization ends before another envelope could")
+		return nil, exhausted(t.lastCall(), "the authorization ends before another envelope could")
 	}
 	if err != nil {
-		return err
+		return nil, err
 	}
-	last := lastEnvelope{Operation: op.ID().String(), Hash: a.Hash, Sequence: a.Sequence, MaxLedger: a.MaxLedger}
+	last := lastEnvelope{Operation: op.ID().String(), Hash: a.Hash, Sequence: a.Sequence, MaxLedger: a.MaxLedger, Ledger: view.ledger}
 	if err := s.occupy(ctx, c, last); err != nil {
-		return err
+		return nil, err
+	}
+	if sendsBeforeStoring {
+		s.send(ctx, a)
 	}
 	name := attemptPrefix + strconv.Itoa(a.Number)
 	if err := s.checkpoint(ctx, op, name, a); err != nil {
 		if _, made := op.Recall(name); !made && s.halted(ctx) == nil {
-			return exhausted(t.last(), err.Error()) // too large to be stored at all
+			return nil, exhausted(t.lastCall(), err.Error()) // too large to be stored at all
 		}
-		return err // nothing was sent; whether it is stored, recovery will see
+		return nil, err // nothing was sent; whether it is stored, recovery will see
 	}
-	s.log.InfoContext(ctx, "signed and stored", "operation", op.ID(), "attempt", a.Number, "tx", a.Hash,
+	s.log.InfoContext(ctx, "signed and stored", "operation", op.ID(), "attempt", a.Number, "kind", a.Kind, "tx", a.Hash,
 		"channel", a.Channel, "sequence", a.Sequence, "max_ledger", a.MaxLedger)
-	return s.observe(ctx, op, p, a, c, true)
+	return a, nil
 }
 
 // exhausted ends an operation that gets no further attempt. All its envelopes
@@ -120,26 +155,62 @@ func (s *Submitter) observe(ctx context.Context, op *onceward.Operation, p *plan
 		return err
 	}
 	st, act := begin(a, fresh)
-	st, err := s.follow(ctx, a, c, st, act)
+	st.maxFee = s.cfg.MaxFee
+	st, err := s.follow(ctx, op, a, c, st, act)
 	if err != nil {
 		return err
 	}
+	if a.Kind == KindRestore {
+		if proof, ok := st.settled(); ok {
+			return s.prove(ctx, op, a, proof)
+		}
+	}
+	proof := Proof{Sequence: st.view.seq, Ledger: st.view.ledger}
 	switch st.verdict {
-	case succeeded, failed:
+	case failed:
+		return s.failed(ctx, op, p, st.tx)
+	case succeeded:
 		if st.tx.authorized != nil && !sameCall(*st.tx.authorized, p.call) {
-			return &UnknownError{Reason: "the nonce of this key was used for another call, by transaction " + st.tx.hash}
+			st.reason = "the nonce of this key was used for another call, by transaction " + st.tx.hash
+			return s.doubt(ctx, op, a, st)
 		}
 		return s.finish(ctx, op, p, st.tx)
 	case expired:
-		return s.checkpoint(ctx, op, proofPrefix+strconv.Itoa(a.Number),
-			Proof{Kind: ProofExpired, Sequence: st.view.seq, Ledger: st.view.ledger})
+		proof.Kind = ProofExpired
+		return s.prove(ctx, op, a, proof)
 	case superseded:
-		return s.checkpoint(ctx, op, proofPrefix+strconv.Itoa(a.Number),
-			Proof{Kind: ProofSuperseded, Sequence: st.view.seq, Ledger: st.view.ledger, By: st.tx.hash})
+		proof.Kind, proof.By = ProofSuperseded, st.tx.hash
+		return s.prove(ctx, op, a, proof)
 	case unknown, undecided:
 	}
-	return &UnknownError{Reason: fmt.Sprintf("transaction %s (channel %s, sequence number %d, max ledger %d): %s",
-		a.Hash, a.Channel, a.Sequence, a.MaxLedger, st.reason)}
+	return s.doubt(ctx, op, a, st)
+}
+
+// prove stores why an attempt needs no more attention: only then may another
+// one be built. What a server says of an account proves something only if it
+// is of our network, so that is asked for once more.
+func (s *Submitter) prove(ctx context.Context, op *onceward.Operation, a *Attempt, proof Proof) error {
+	for {
+		err := s.verify(ctx)
+		if err == nil {
+			break
+		}
+		if halt := s.halted(ctx); halt != nil || errors.Is(err, ErrWrongNetwork) {
+			return cmp.Or(halt, err)
+		}
+		s.pause(ctx, s.cfg.PollInterval)
+	}
+	return s.checkpoint(ctx, op, proofPrefix+strconv.Itoa(a.Number), proof)
+}
+
+// doubt stores what is known of an envelope of which nobody can say what
+// became of it, for the person who has to decide.
+func (s *Submitter) doubt(ctx context.Context, op *onceward.Operation, a *Attempt, st progress) error {
+	if err := s.checkpoint(ctx, op, evidenceCheckpoint, st.evidence(a)); err != nil && s.halted(ctx) != nil {
+		return err
+	}
+	return &UnknownError{Reason: fmt.Sprintf("transaction %s (channel %s, sequence number %d, max ledger %d): %s; last seen: %s",
+		a.Hash, a.Channel, a.Sequence, a.MaxLedger, st.reason, st.evidence(a))}
 }
 
 // recover answers from the chain: the nonce entry says that an operation of
@@ -150,7 +221,7 @@ func (s *Submitter) recover(ctx context.Context, op *onceward.Operation, p *plan
 		probe.Hash = last.Hash
 	}
 	st := progress{guarded: true, stage: stageGuard, nonceAt: ledger, ledger: ledger}
-	st, err := s.follow(ctx, probe, c, st, actScanNonce)
+	st, err := s.follow(ctx, op, probe, c, st, actScanNonce)
 	switch {
 	case err != nil:
 		return err
@@ -181,6 +252,9 @@ func (s *Submitter) checkRejection(ctx context.Context, op *onceward.Operation, 
 		if err := s.halted(ctx); err != nil {
 			return err
 		}
+	}
+	if p.executed(r.Code, r.HasCode) {
+		return s.reconcileExecuted(ctx, op, p, r.RejectedError)
 	}
 	return r
 }

@@ -112,6 +112,8 @@ func (s *Submitter) look(ctx context.Context, account, guardKey string) (ledgerV
 	if err != nil {
 		return ledgerView{}, err
 	}
+	for old := s.seen.Load(); ledger > old && !s.seen.CompareAndSwap(old, ledger); old = s.seen.Load() {
+	}
 	v := ledgerView{ledger: ledger}
 	if e := found[account]; e != nil {
 		if err := v.readAccount(e); err != nil {
@@ -133,7 +135,7 @@ func (v *ledgerView) readAccount(e *protocol.LedgerEntryResult) error {
 	if data.Account == nil {
 		return errors.New("soroban: the server answered something else for an account")
 	}
-	v.account, v.seq = true, int64(data.Account.SeqNum)
+	v.account, v.seq, v.balance = true, int64(data.Account.SeqNum), int64(data.Account.Balance)
 	if v1 := data.Account.Ext.V1; v1 != nil && v1.Ext.V2 != nil && v1.Ext.V2.Ext.V3 != nil {
 		v.seqLedger = uint32(v1.Ext.V2.Ext.V3.SeqLedger)
 	}

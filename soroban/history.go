@@ -1,6 +1,7 @@
 package soroban
 
 import (
+	"cmp"
 	"context"
 	"encoding/hex"
 	"errors"
@@ -134,7 +135,7 @@ func (s *Submitter) find(ctx context.Context, a *Attempt) (searchAnswer, error) 
 		return searchAnswer{}, err
 	}
 	if res.Status != protocol.TransactionStatusSuccess && res.Status != protocol.TransactionStatusFailed {
-		return searchAnswer{trimmed: res.OldestLedger >= a.MaxLedger}, nil
+		return searchAnswer{trimmed: res.OldestLedger >= a.MaxLedger, latest: res.LatestLedger}, nil
 	}
 	f, _, err := s.read(&res.TransactionDetails)
 	if err == nil && f.hash != a.Hash {
@@ -142,7 +143,7 @@ func (s *Submitter) find(ctx context.Context, a *Attempt) (searchAnswer, error) 
 	}
 	if err != nil {
 		s.log.ErrorContext(ctx, "answer not believed", "tx", a.Hash, "err", err)
-		return searchAnswer{}, nil //nolint:nilerr // a false answer is no answer
+		return searchAnswer{latest: res.LatestLedger}, nil //nolint:nilerr // a false answer is no answer
 	}
 	f.ours = true
 	return searchAnswer{tx: f}, nil
@@ -155,7 +156,8 @@ const (
 )
 
 // scan reads the transactions of ledgers from..to and returns the first that
-// pick accepts.
+// pick accepts. What it did not find is told only of a scan that came to its
+// end: otherwise searchAnswer.latest stays zero.
 func (s *Submitter) scan(ctx context.Context, from, to uint32, pick func(*foundTx, *xdr.Transaction) bool) (searchAnswer, error) {
 	req := protocol.GetTransactionsRequest{
 		StartLedger: from, Pagination: &protocol.LedgerPaginationOptions{Limit: pageSize},
@@ -166,7 +168,7 @@ func (s *Submitter) scan(ctx context.Context, from, to uint32, pick func(*foundT
 		if err != nil {
 			return out, err
 		}
-		out.trimmed = out.trimmed || res.OldestLedger > from
+		out.trimmed, out.latest = out.trimmed || res.OldestLedger > from, res.LatestLedger
 		for i := range res.Transactions {
 			d := &res.Transactions[i].TransactionDetails
 			if d.Ledger > to {
@@ -185,6 +187,7 @@ func (s *Submitter) scan(ctx context.Context, from, to uint32, pick func(*foundT
 			Pagination: &protocol.LedgerPaginationOptions{Cursor: res.Cursor, Limit: pageSize},
 		}
 	}
+	out.latest = 0
 	return out, nil
 }
 
@@ -194,30 +197,36 @@ func (s *Submitter) transactions(ctx context.Context, req protocol.GetTransactio
 	return s.cfg.RPC.GetTransactions(ctx, req)
 }
 
-// trimmedRange finds out whether a range that getTransactions refused is gone:
-// servers refuse it with an error that they word freely.
-func (s *Submitter) trimmedRange(ctx context.Context, hash string, ledger uint32) bool {
+// retained asks for the range of ledgers whose transactions the server knows.
+func (s *Submitter) retained(ctx context.Context, hash string) (oldest, latest uint32, err error) {
 	ctx, cancel := s.callContext(ctx)
 	defer cancel()
-	res, err := s.cfg.RPC.GetTransaction(ctx, protocol.GetTransactionRequest{Hash: hash})
-	return err == nil && res.OldestLedger > ledger
+	res, err := s.cfg.RPC.GetTransaction(ctx, protocol.GetTransactionRequest{Hash: cmp.Or(hash, noHash)})
+	return res.OldestLedger, res.LatestLedger, err
 }
 
-// scanFor is scan with the server's refusal turned into an answer.
+// noHash is asked for where only the rest of the answer is of interest.
+const noHash = "0000000000000000000000000000000000000000000000000000000000000000"
+
+// scanFor is scan with the server's refusal of the range turned into an
+// answer: servers refuse with an error that they word freely.
 func (s *Submitter) scanFor(ctx context.Context, hash string, from, to uint32, pick func(*foundTx, *xdr.Transaction) bool) (searchAnswer, error) {
 	res, err := s.scan(ctx, from, to, pick)
 	if _, refused := errors.AsType[*RPCError](err); refused {
-		return searchAnswer{trimmed: s.trimmedRange(ctx, hash, from)}, nil
+		oldest, latest, err := s.retained(ctx, hash)
+		return searchAnswer{trimmed: err == nil && oldest > from, latest: latest}, err
 	}
 	return res, err
 }
 
 // scanSequence looks for the transaction that consumed the attempt's sequence
-// number: in usedAt if that is known, else wherever it can have happened.
-func (s *Submitter) scanSequence(ctx context.Context, a *Attempt, usedAt uint32) (searchAnswer, error) {
+// number: in usedAt if that is known, else anywhere up to latest. After a
+// backup was restored it can be an envelope that we have forgotten, applied
+// when this one had long expired.
+func (s *Submitter) scanSequence(ctx context.Context, a *Attempt, usedAt, latest uint32) (searchAnswer, error) {
 	from, to := usedAt, usedAt
 	if usedAt == 0 {
-		from, to = a.Ledger, a.MaxLedger
+		from, to = a.Ledger, latest
 	}
 	return s.scanFor(ctx, a.Hash, from, to, func(f *foundTx, tx *xdr.Transaction) bool {
 		source := tx.SourceAccount.ToAccountId()

@@ -137,8 +137,12 @@ func TestPastRetention(t *testing.T) {
 		res := p.trailOf("guarded").Result
 		want(w, "status", res.Status, soroban.Succeeded)
 		want(w, "hash", res.TxHash, "")
-		if reason := p.record("free").Reason; !strings.Contains(reason, "sequence number") {
+		if reason := p.record("free").Reason; !strings.Contains(reason, "sequence number") || !strings.Contains(reason, "not kept any more") {
 			w.Error(reason)
+		}
+		e, a := p.trailOf("free").Evidence, p.trailOf("free").Attempts[0]
+		if e == nil || e.Hash != a.Hash || !e.Trimmed || e.View.Sequence < a.Sequence || e.Searches == 0 {
+			w.Errorf("evidence %+v", e)
 		}
 	})
 }

@@ -7,6 +7,8 @@ import (
 
 	"github.com/stellar/go-stellar-sdk/strkey"
 	"github.com/stellar/go-stellar-sdk/xdr"
+
+	"github.com/onceward/onceward"
 )
 
 // Invocation is a contract call.
@@ -20,6 +22,9 @@ type Invocation struct {
 	// for a function that asks nobody: such a call has no nonce, see the
 	// package documentation.
 	Signer string
+	// RequestID, when set, adds the operation's request id to Args; see
+	// RequestID. Nil for contracts that do not take one.
+	RequestID *RequestID
 	// Note is kept with the operation and handed to Config.Render; at most
 	// 4 KiB.
 	Note []byte
@@ -28,7 +33,7 @@ type Invocation struct {
 const maxNote = 4 << 10
 
 // call returns the invocation as the chain knows it.
-func (inv *Invocation) call() (xdr.InvokeContractArgs, error) {
+func (inv *Invocation) call(args []xdr.ScVal) (xdr.InvokeContractArgs, error) {
 	var out xdr.InvokeContractArgs
 	raw, err := strkey.Decode(strkey.VersionByteContract, inv.Contract)
 	if err != nil || len(raw) != len(xdr.Hash{}) {
@@ -43,7 +48,7 @@ func (inv *Invocation) call() (xdr.InvokeContractArgs, error) {
 	id := xdr.ContractId(raw)
 	out.ContractAddress = xdr.ScAddress{Type: xdr.ScAddressTypeScAddressTypeContract, ContractId: &id}
 	out.FunctionName = xdr.ScSymbol(inv.Function)
-	out.Args = inv.Args
+	out.Args = args
 	if _, err := out.MarshalBinary(); err != nil {
 		return out, fmt.Errorf("soroban: the arguments cannot be encoded: %w", err)
 	}
@@ -59,14 +64,21 @@ type plan struct {
 	authorizer string // the signer's account
 	nonce      nonceOf
 	note       []byte
+	requestID  *RequestID // nil when the contract takes none
 }
 
-func (s *Submitter) plan(inv *Invocation, nonce nonceOf) (*plan, error) {
-	call, err := inv.call()
+func (s *Submitter) plan(inv *Invocation, key onceward.Key) (*plan, error) {
+	args, err := inv.RequestID.insert(inv.Args, s.RequestID(key))
 	if err != nil {
 		return nil, err
 	}
-	p := &plan{call: call, name: inv.Signer, nonce: nonce, note: inv.Note}
+	call, err := inv.call(args)
+	if err != nil {
+		return nil, err
+	}
+	p := &plan{
+		call: call, name: inv.Signer, nonce: noncesFor(s.cfg.NonceSecret, key), note: inv.Note, requestID: inv.RequestID,
+	}
 	if inv.Signer != "" {
 		if p.signer = s.cfg.Signers[inv.Signer]; p.signer == nil {
 			return nil, fmt.Errorf("soroban: no signer is configured under the name %q", inv.Signer)
@@ -76,16 +88,26 @@ func (s *Submitter) plan(inv *Invocation, nonce nonceOf) (*plan, error) {
 	return p, nil
 }
 
-// planOf reads the plan back from an attempt.
-func (s *Submitter) planOf(a *Attempt) (*plan, error) {
-	tx, err := a.transaction(s.cfg.Passphrase)
-	if err != nil {
-		return nil, err
+// planOf reads the plan back from the attempts of a key.
+func (s *Submitter) planOf(t *Trail, key onceward.Key) (*plan, error) {
+	a := t.lastCall()
+	p := &plan{nonce: noncesFor(s.cfg.NonceSecret, key)}
+	if a == nil {
+		a = t.last() // a restoration, which was to make way for the call
+		if err := xdr.SafeUnmarshal(a.Call, &p.call); err != nil {
+			return nil, fmt.Errorf("soroban: attempt %d: decoding the call it is for: %w", a.Number, err)
+		}
+	} else {
+		tx, err := a.transaction(s.cfg.Passphrase)
+		if err != nil {
+			return nil, err
+		}
+		p.call = *invokeOp(tx).HostFunction.InvokeContract
+		if a.guarded() {
+			p.nonce = func(int) int64 { return a.Nonce }
+		}
 	}
-	p := &plan{
-		call: *invokeOp(tx).HostFunction.InvokeContract, name: a.Signer, authorizer: a.Authorizer,
-		nonce: func(int) int64 { return a.Nonce }, note: a.Note,
-	}
+	p.name, p.authorizer, p.note, p.requestID = a.Signer, a.Authorizer, a.Note, a.RequestID
 	if signer := s.cfg.Signers[a.Signer]; signer != nil && signer.Address() == a.Authorizer {
 		p.signer = signer
 	}

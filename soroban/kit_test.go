@@ -42,9 +42,11 @@ type world struct {
 
 	mu     sync.Mutex
 	stores []*memstore.Store
-	sent   map[string]sentTx          // by hash
-	slots  map[string]map[string]bool // channel and sequence → hashes
-	sends  int
+	sent   map[string]sentTx // by the transaction's hash
+	// envelopes that were sent, by the hash of the transaction inside
+	envelopes map[string][][]byte
+	slots     map[string]map[string]bool // channel and sequence → hashes
+	sends     int
 }
 
 type sentTx struct {
@@ -55,12 +57,17 @@ type sentTx struct {
 // inWorld runs test in a bubble of fake time.
 func inWorld(t *testing.T, channels int, test func(w *world)) {
 	t.Helper()
+	inWorldOf(t, devchain.Config{}, channels, test)
+}
+
+func inWorldOf(t *testing.T, cfg devchain.Config, channels int, test func(w *world)) {
+	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		chain, err := devchain.Open(devchain.Config{})
+		chain, err := devchain.Open(cfg)
 		if err != nil {
 			t.Fatal(err)
 		}
-		w := &world{T: t, chain: chain, sent: map[string]sentTx{}, slots: map[string]map[string]bool{}}
+		w := &world{T: t, chain: chain, sent: map[string]sentTx{}, envelopes: map[string][][]byte{}, slots: map[string]map[string]bool{}}
 		if w.channels, err = soroban.DeriveChannels([]byte("0123456789abcdef"), channels); err != nil {
 			t.Fatal(err)
 		}
@@ -354,4 +361,15 @@ func mintArgs(to string, n int64) []xdr.ScVal {
 		return nil
 	}
 	return []xdr.ScVal{host.Address(id), i128(n)}
+}
+
+// unspied reaches the chain without being held against the stores.
+type unspied struct{ w *world }
+
+func (u unspied) RoundTrip(req *http.Request) (*http.Response, error) {
+	body, err := io.ReadAll(req.Body)
+	if err != nil {
+		return nil, err
+	}
+	return u.w.serve(req, body)
 }

@@ -17,7 +17,7 @@ import "fmt"
 //	guard ──transaction found──▶ done: succeeded, by that one
 //	any ──no evidence for long──▶ done: unknown
 //
-// Answers to sending decide nothing, except to stop sending.
+// Answers to sending decide nothing, except to stop sending or to bid more.
 
 type stage uint8
 
@@ -46,6 +46,7 @@ type action uint8
 const (
 	actLook      action = iota // one getLedgerEntries: account and nonce
 	actSend                    // sendTransaction with the stored bytes
+	actBump                    // sign and store a fee bump that offers progress.raise
 	actFind                    // getTransaction by the stored hash
 	actScanSeq                 // getTransactions for what consumed the sequence
 	actScanNonce               // getTransactions for what consumed the nonce
@@ -61,6 +62,11 @@ type progress struct {
 	built     uint32
 	guarded   bool
 	authUntil uint32
+	maxFee    int64 // the most that it may cost
+
+	// bid is what the stored envelope offers, raise what a fee bump shall.
+	bid   bid
+	raise int64
 
 	stage   stage
 	verdict verdict
@@ -84,6 +90,10 @@ type progress struct {
 	// misses counts the searches that found nothing, since ledger missedAt.
 	misses   int
 	missedAt uint32
+	// laggedAt is since when searches meet servers that are not there yet, 0 is
+	// never; lags counts them modulo scanAfter.
+	laggedAt uint32
+	lags     uint8
 	behind   int  // views in a row that are older than any lag explains
 	trimmed  bool // some search said that its ledger is no longer kept
 	reason   string
@@ -93,9 +103,12 @@ const (
 	// resendAfter is how many ledgers pass before the bytes are sent again.
 	resendAfter = 2
 	// A search that finds nothing is repeated until both numbers are reached:
-	// servers ingest behind the state they answer from.
+	// not found may mean that it was looked up a moment too early.
 	patienceMisses  = 8
 	patienceLedgers = 8
+	// A server whose history ends before the ledger in question has not been
+	// asked at all; it gets an hour to catch up.
+	patienceLag = 720
 	// scanAfter is how many lookups by hash come before reading a ledger.
 	scanAfter = 3
 	// A server that keeps answering from an hour ago is of another chain: the
@@ -104,20 +117,30 @@ const (
 	resetViews   = 60
 )
 
-// sendAnswer is what an answer to sendTransaction can teach.
-type sendAnswer uint8
+// sendKind is what an answer to sendTransaction can teach.
+type sendKind uint8
 
 const (
-	sendNothing sendAnswer = iota // accepted, unclear, lost: all the same
-	sendBadSeq                    // perhaps because it was applied: look
-	sendRefused                   // this node will not take these bytes
+	sendNothing     sendKind = iota // accepted, unclear, lost: all the same
+	sendBadSeq                      // perhaps because it was applied: look
+	sendRefused                     // this node will not take these bytes
+	sendUnderpriced                 // this node wants a higher fee
 )
+
+// sendAnswer is an answer to sendTransaction.
+type sendAnswer struct {
+	kind sendKind
+	// needed is the whole fee that the node asks for, 0 when it names none.
+	needed int64
+}
 
 // observation is what one action brought; nil fields were not observed. An
 // observation with nothing in it is a failed call.
 type observation struct {
 	view *ledgerView
 	send *sendAnswer
+	// bumped answers actBump: what the stored envelope offers from now on.
+	bumped *bid
 	// search answers actFind and the scans.
 	search *searchAnswer
 }
@@ -128,6 +151,8 @@ type searchAnswer struct {
 	tx *foundTx
 	// trimmed reports that the server no longer keeps the ledger in question.
 	trimmed bool
+	// latest is the newest ledger that the server has looked through.
+	latest uint32
 }
 
 // begin is the state of a stored envelope. A fresh one is sent at once; one
@@ -135,7 +160,7 @@ type searchAnswer struct {
 func begin(a *Attempt, fresh bool) (progress, action) {
 	st := progress{
 		seq: a.Sequence, maxLedger: a.MaxLedger, built: a.Ledger,
-		guarded: a.guarded(), authUntil: a.AuthUntil, ledger: a.Ledger,
+		guarded: a.guarded(), authUntil: a.AuthUntil, ledger: a.Ledger, bid: a.bid(),
 	}
 	if fresh {
 		return st.sending()
@@ -151,13 +176,32 @@ func next(st progress, obs observation) (progress, action) {
 	case obs.view != nil:
 		return st.seen(*obs.view)
 	case obs.send != nil:
-		st.refused = st.refused || *obs.send == sendRefused
-		if *obs.send == sendBadSeq {
-			return st, actLook
-		}
-		return st, actWait
+		return st.answered(*obs.send)
+	case obs.bumped != nil:
+		st.bid = *obs.bumped
+		return st.sending()
 	case obs.search != nil:
 		return st.searched(*obs.search)
+	}
+	return st, actWait
+}
+
+// answered takes an answer to sending in.
+func (st progress) answered(a sendAnswer) (progress, action) {
+	switch a.kind {
+	case sendBadSeq:
+		if rebuildsOnBadSeq {
+			return st.decided(expired, nil)
+		}
+		return st, actLook
+	case sendRefused:
+		st.refused = true
+	case sendUnderpriced:
+		if fee := st.bid.raised(a.needed, st.maxFee); fee > 0 && st.stage == stageOpen && !st.refused {
+			st.raise = fee
+			return st, actBump
+		}
+	case sendNothing:
 	}
 	return st, actWait
 }
@@ -212,7 +256,7 @@ func (st progress) seen(v ledgerView) (progress, action) {
 	case v.never(st.seq, st.maxLedger):
 		return st.neverApplied(expired, nil)
 	case !v.account:
-		return st.missed("the channel account does not exist")
+		return st.missed("the channel account does not exist", false)
 	case !st.refused && v.ledger < st.maxLedger-1 && (!st.sent || v.ledger >= st.sentAt+resendAfter):
 		return st.sending()
 	}
@@ -245,8 +289,10 @@ func (st progress) failedWithoutNonce(v ledgerView) (progress, action) {
 func (st progress) searched(s searchAnswer) (progress, action) {
 	st.trimmed = st.trimmed || s.trimmed
 	switch {
+	case s.tx == nil && trustsNotFound && st.stage == stageUsed:
+		return st.decided(expired, nil)
 	case s.tx == nil:
-		return st.missed("no transaction is found")
+		return st.missed("no transaction is found", s.latest < st.target())
 	case st.stage == stageGuard:
 		return st.decided(succeeded, s.tx)
 	case !s.tx.ours && st.nonceAt != 0:
@@ -263,17 +309,44 @@ func (st progress) searched(s searchAnswer) (progress, action) {
 	return st, actLook
 }
 
-// missed counts a fruitless search, tries the next kind of search, and gives
-// up only after many of them and many ledgers.
-func (st progress) missed(what string) (progress, action) {
-	if st.misses == 0 {
-		st.missedAt = st.ledger
+// target is the ledger in which a search looks for its transaction, as far as
+// it is known.
+func (st progress) target() uint32 {
+	switch {
+	case st.stage == stageGuard:
+		return st.nonceAt
+	case st.usedAt != 0:
+		return st.usedAt
 	}
-	st.misses++
-	if st.misses < patienceMisses || st.ledger < st.missedAt+patienceLedgers {
-		if st.stage == stageUsed && st.misses%scanAfter == 0 {
-			return st, actScanSeq
+	return st.ledger
+}
+
+// missed counts a fruitless search, tries the next kind of search, and gives
+// up only after many of them and many ledgers. A server that is behind the
+// ledger in question cannot know: its misses do not count against what a
+// fresher one has shown.
+func (st progress) missed(what string, behind bool) (progress, action) {
+	var enough, scan bool
+	if behind {
+		if st.laggedAt == 0 {
+			st.laggedAt = st.ledger
 		}
+		st.lags = (st.lags + 1) % scanAfter
+		enough, scan = st.ledger >= st.laggedAt+patienceLag, st.lags == 0
+	} else {
+		if st.misses == 0 {
+			st.missedAt = st.ledger
+		}
+		st.laggedAt = 0
+		st.misses++
+		enough = st.misses >= patienceMisses && st.ledger >= st.missedAt+patienceLedgers
+		scan = st.misses%scanAfter == 0
+	}
+	switch {
+	case enough:
+	case scan && st.stage == stageUsed:
+		return st, actScanSeq
+	default:
 		return st, actWait
 	}
 	switch {

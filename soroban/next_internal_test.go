@@ -65,20 +65,24 @@ func (h truth) view(l uint32) *ledgerView {
 
 // search is what a search finds in ledgers up to l.
 func (h truth) search(act action, st *progress, l uint32) *searchAnswer {
+	return &searchAnswer{latest: l, tx: h.find(act, st, l)}
+}
+
+func (h truth) find(act action, st *progress, l uint32) *foundTx {
 	used := h.usedAt != 0 && l >= h.usedAt
 	switch {
 	case act == actFind && used && h.by != "other":
-		return &searchAnswer{tx: h.mine}
+		return h.mine
 	case act == actScanSeq && used && h.by == "other":
-		return &searchAnswer{tx: h.other}
+		return h.other
 	case act == actScanSeq && used:
-		return &searchAnswer{tx: h.mine}
+		return h.mine
 	case act == actScanNonce && l >= st.nonceAt && h.stolen != 0 && st.nonceAt == h.stolen:
-		return &searchAnswer{tx: h.thief}
+		return h.thief
 	case act == actScanNonce && l >= st.nonceAt && st.nonceAt == h.usedAt:
-		return &searchAnswer{tx: h.mine}
+		return h.mine
 	}
-	return &searchAnswer{}
+	return nil
 }
 
 // node of the exploration: a state, what is to be done, and the real ledger.
@@ -91,7 +95,7 @@ type node struct {
 // key identifies a node; when the first search was in vain only decides how
 // long it takes to give up.
 func (n node) key() node {
-	n.st.missedAt = 0
+	n.st.missedAt, n.st.laggedAt = 0, min(n.st.laggedAt, 1)
 	return n
 }
 
@@ -99,6 +103,8 @@ const (
 	testLag    = 2  // ledgers a server may be behind
 	testEnd    = 11 // the real ledger stops there
 	testMisses = 4  // fruitless searches that are followed further
+	testFee    = 100
+	testMaxFee = 2_500 // room for a bump of twenty times and a last, smaller one
 )
 
 // outcomes lists every observation the world may answer with, a failed call
@@ -112,13 +118,17 @@ func (h truth) observations(n node) []observation {
 			out = append(out, observation{view: h.view(l)})
 		case actFind, actScanSeq, actScanNonce:
 			out = append(out, observation{search: h.search(n.act, &n.st, l)})
-		case actSend, actWait, actStop:
+		case actSend, actBump, actWait, actStop:
 		}
 	}
-	if n.act == actSend {
-		for _, a := range []sendAnswer{sendNothing, sendBadSeq, sendRefused} {
-			out = append(out, observation{send: &a})
+	switch n.act {
+	case actSend:
+		for _, k := range []sendKind{sendNothing, sendBadSeq, sendRefused, sendUnderpriced} {
+			out = append(out, observation{send: &sendAnswer{kind: k}})
 		}
+	case actBump:
+		out = append(out, observation{bumped: &bid{fee: n.st.raise, ops: bumpOps}})
+	default:
 	}
 	return out
 }
@@ -187,11 +197,12 @@ func TestNextExhaustively(t *testing.T) {
 
 func explore(t *testing.T, h truth, fresh bool, verdicts map[verdict]bool) int {
 	t.Helper()
-	a := &Attempt{Sequence: testSeq, MaxLedger: testMax, Ledger: testBuilt}
+	a := &Attempt{Sequence: testSeq, MaxLedger: testMax, Ledger: testBuilt, Fee: testFee}
 	if h.guarded {
 		a.AuthUntil = testUntil
 	}
 	st, act := begin(a, fresh)
+	st.maxFee = testMaxFee
 	queue := []node{{st, act, testBuilt}}
 	seen := map[node]bool{}
 	for len(queue) > 0 {
@@ -212,8 +223,11 @@ func explore(t *testing.T, h truth, fresh bool, verdicts map[verdict]bool) int {
 			}
 			continue
 		}
-		if n.act == actSend && (n.st.stage != stageOpen || n.st.refused) {
+		if (n.act == actSend || n.act == actBump) && (n.st.stage != stageOpen || n.st.refused) {
 			t.Errorf("sent in stage %d (refused: %v)", n.st.stage, n.st.refused)
+		}
+		if n.st.bid.fee > testMaxFee || n.act == actBump && (n.st.raise <= n.st.bid.fee || n.st.raise > testMaxFee) {
+			t.Errorf("bids %+v, then %d, with at most %d", n.st.bid, n.st.raise, testMaxFee)
 		}
 		if n.act == actWait {
 			if n.st.misses <= testMisses {
@@ -249,8 +263,7 @@ func TestNextDecides(t *testing.T) {
 				continue
 			}
 			if n.act == actSend {
-				nothing := sendNothing
-				n.st, n.act = next(n.st, observation{send: &nothing})
+				n.st, n.act = next(n.st, observation{send: &sendAnswer{}})
 				continue
 			}
 			n.st, n.act = next(n.st, last(h.observations(n)))
@@ -259,126 +272,5 @@ func TestNextDecides(t *testing.T) {
 			t.Errorf("history %+v: %+v", h, n.st)
 		}
 		h.check(t, n)
-	}
-}
-
-// Proofs at their edges.
-func TestProofs(t *testing.T) {
-	t.Parallel()
-	for _, c := range []struct {
-		view        ledgerView
-		used, never bool
-	}{
-		{ledgerView{ledger: testMax - 2, account: true, seq: testSeq - 1}, false, false},
-		{ledgerView{ledger: testMax - 1, account: true, seq: testSeq - 1}, false, true},
-		{ledgerView{ledger: testMax, account: true, seq: testSeq - 9}, false, true},
-		{ledgerView{ledger: testMax - 1, account: true, seq: testSeq}, true, false},
-		{ledgerView{ledger: testMax - 1, account: true, seq: testSeq + 1}, true, false},
-		{ledgerView{ledger: testMax - 1}, false, false},
-		{ledgerView{ledger: testMax + 99}, false, false},
-	} {
-		if got := c.view.used(testSeq); got != c.used {
-			t.Errorf("used %+v: %v", c.view, got)
-		}
-		if got := c.view.never(testSeq, testMax); got != c.never {
-			t.Errorf("never %+v: %v", c.view, got)
-		}
-	}
-}
-
-func feed(st progress, all ...observation) (progress, action) {
-	var act action
-	for _, obs := range all {
-		st, act = next(st, obs)
-	}
-	return st, act
-}
-
-// Past the life of a nonce its absence says nothing.
-func TestAbsentNonceProvesNothingAfterItsLife(t *testing.T) {
-	t.Parallel()
-	a := &Attempt{Sequence: testSeq, MaxLedger: testMax, Ledger: testBuilt, AuthUntil: testUntil}
-	failure := observation{search: &searchAnswer{tx: &foundTx{ours: true, ledger: 5}}}
-	other := observation{search: &searchAnswer{tx: &foundTx{ledger: 5}}}
-	for _, late := range []bool{false, true} {
-		at := uint32(testUntil)
-		if late {
-			at++
-		}
-		free := observation{view: &ledgerView{ledger: at, account: true, seq: testSeq - 1}}
-		used := observation{view: &ledgerView{ledger: at, account: true, seq: testSeq, seqLedger: 5}}
-		for name, c := range map[string]struct {
-			obs  []observation
-			want verdict
-		}{
-			"expired":    {[]observation{free}, expired},
-			"failed":     {[]observation{used, failure, used}, failed},
-			"superseded": {[]observation{used, other}, superseded},
-		} {
-			st, _ := begin(a, false)
-			st, act := feed(st, c.obs...)
-			if want := c.want; act != actStop || !late && st.verdict != want || late && st.verdict != unknown {
-				t.Errorf("%s, late %v: verdict %d, action %d", name, late, st.verdict, act)
-			}
-		}
-	}
-}
-
-// An operation goes to a person only after many searches and many ledgers.
-func TestPatience(t *testing.T) {
-	t.Parallel()
-	a := &Attempt{Sequence: testSeq, MaxLedger: testMax, Ledger: testBuilt}
-	for _, c := range []struct {
-		name               string
-		perLedger, ledgers int
-		step               uint32
-		enough             bool
-	}{
-		{"few searches in many ledgers", 1, 7, 9, false},
-		{"many searches in few ledgers", 20, 8, 1, false},
-		{"enough of both", 2, 9, 1, true},
-	} {
-		st, act := begin(a, false)
-		for l := range uint32(c.ledgers) { //nolint:gosec // small
-			for range c.perLedger {
-				st, act = feed(st, observation{view: &ledgerView{ledger: 10 + l*c.step, account: true, seq: testSeq, seqLedger: 5}},
-					observation{search: &searchAnswer{}})
-			}
-		}
-		if c.enough != (act == actStop) || c.enough && (st.verdict != unknown || st.reason == "") {
-			t.Errorf("%s: %+v, action %d", c.name, st, act)
-		}
-	}
-}
-
-// A missing account is never a proof.
-func TestMissingAccount(t *testing.T) {
-	t.Parallel()
-	st, _ := begin(&Attempt{Sequence: testSeq, MaxLedger: testMax, Ledger: testBuilt}, false)
-	for l := range uint32(20) {
-		var act action
-		if st, act = next(st, observation{view: &ledgerView{ledger: testMax + l}}); st.verdict == expired || act == actSend {
-			t.Fatalf("%+v", st)
-		}
-	}
-	if st.verdict != unknown {
-		t.Errorf("%+v", st)
-	}
-}
-
-// A network that was reset holds the operation: nothing it says is about the
-// chain that the envelope was made for.
-func TestResetNetwork(t *testing.T) {
-	t.Parallel()
-	st, _ := begin(&Attempt{Sequence: testSeq, MaxLedger: 5010, Ledger: 5000}, false)
-	for i := range resetViews {
-		old := ledgerView{ledger: uint32(i), account: true, seq: testSeq + int64(i%3) - 1}
-		var act action
-		if st, act = next(st, observation{view: &old}); (act == actStop) != (i == resetViews-1) || act == actSend {
-			t.Fatalf("view %d: %+v, action %d", i, st, act)
-		}
-	}
-	if st.verdict != unknown || st.reason == "" {
-		t.Errorf("%+v", st)
 	}
 }

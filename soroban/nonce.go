@@ -2,6 +2,7 @@ package soroban
 
 import (
 	"crypto/hmac"
+	"crypto/rand"
 	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
@@ -18,20 +19,28 @@ type nonceOf func(i int) int64
 // noncesFor derives the nonces of a key: HMAC-SHA256 over length-prefixed
 // scope and value, so that no two keys share an encoding, cut to 63 bits.
 func noncesFor(secret []byte, key onceward.Key) nonceOf {
+	if drawsNonces {
+		secret = []byte(rand.Text())
+	}
 	return func(i int) int64 {
 		mac := hmac.New(sha256.New, secret)
 		mac.Write([]byte("onceward nonce 1\x00"))
-		for _, part := range []string{key.Scope, key.Value} {
-			var n [4]byte
-			binary.BigEndian.PutUint32(n[:], uint32(len(part))) //nolint:gosec // keys are short
-			mac.Write(n[:])
-			mac.Write([]byte(part))
-		}
+		mac.Write(keyBytes(key))
 		var n [4]byte
 		binary.BigEndian.PutUint32(n[:], uint32(i)) //nolint:gosec // a handful
 		mac.Write(n[:])
 		return int64(binary.BigEndian.Uint64(mac.Sum(nil)) >> 1)
 	}
+}
+
+// keyBytes is scope and value, each after its length.
+func keyBytes(key onceward.Key) []byte {
+	var out []byte
+	for _, part := range []string{key.Scope, key.Value} {
+		out = binary.BigEndian.AppendUint32(out, uint32(len(part))) //nolint:gosec // keys are short
+		out = append(out, part...)
+	}
+	return out
 }
 
 // nonceKey is the base64 ledger key of the temporary entry that the network

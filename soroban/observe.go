@@ -7,6 +7,8 @@ import (
 
 	protocol "github.com/stellar/go-stellar-sdk/protocols/rpc"
 	"github.com/stellar/go-stellar-sdk/xdr"
+
+	"github.com/onceward/onceward"
 )
 
 // Words of sendTransaction.
@@ -32,7 +34,7 @@ func (s *Submitter) halted(ctx context.Context) error {
 
 // follow carries out the actions that next decides on, until there is a
 // verdict. c is the channel to keep meanwhile, if it is ours.
-func (s *Submitter) follow(ctx context.Context, a *Attempt, c *channel, st progress, act action) (progress, error) {
+func (s *Submitter) follow(ctx context.Context, op *onceward.Operation, a *Attempt, c *channel, st progress, act action) (progress, error) {
 	account, err := accountKey(a.Channel)
 	if err != nil {
 		return st, err
@@ -61,6 +63,10 @@ func (s *Submitter) follow(ctx context.Context, a *Attempt, c *channel, st progr
 		case actSend:
 			answer := s.send(ctx, a)
 			obs.send = &answer
+		case actBump:
+			if obs.bumped, err = s.bump(ctx, op, a, st.raise); err != nil {
+				return st, err
+			}
 		default:
 			if found, err := s.search(ctx, a, &st, act); s.noted(ctx, a, "searching", err) {
 				obs.search = &found
@@ -74,7 +80,7 @@ func (s *Submitter) follow(ctx context.Context, a *Attempt, c *channel, st progr
 func (s *Submitter) search(ctx context.Context, a *Attempt, st *progress, act action) (searchAnswer, error) {
 	switch act {
 	case actScanSeq:
-		return s.scanSequence(ctx, a, st.usedAt)
+		return s.scanSequence(ctx, a, st.usedAt, st.ledger)
 	case actScanNonce:
 		return s.scanNonce(ctx, guard{address: a.Authorizer, nonce: a.Nonce, hash: a.Hash}, st.nonceAt)
 	default:
@@ -90,36 +96,46 @@ func (s *Submitter) noted(ctx context.Context, a *Attempt, doing string, err err
 	return err == nil
 }
 
-// send offers the stored bytes to the network, always the same ones.
+// send offers the stored bytes to the network, always the same ones for as
+// long as no fee bump of them is stored.
 func (s *Submitter) send(ctx context.Context, a *Attempt) sendAnswer {
 	ctx, cancel := s.callContext(ctx)
 	defer cancel()
 	res, err := s.cfg.RPC.SendTransaction(ctx, protocol.SendTransactionRequest{
-		Transaction: base64.StdEncoding.EncodeToString(a.Envelope),
+		Transaction: base64.StdEncoding.EncodeToString(a.current()),
 	})
 	if err != nil {
 		s.log.WarnContext(ctx, "sending brought no answer; it may have arrived", "tx", a.Hash, "err", err)
-		return sendNothing
+		return sendAnswer{}
 	}
 	if res.Status != statusError {
 		s.log.DebugContext(ctx, "sent", "tx", a.Hash, "attempt", a.Number, "status", res.Status)
-		return sendNothing
+		return sendAnswer{}
 	}
 	var result xdr.TransactionResult
 	if err := xdr.SafeUnmarshalBase64(res.ErrorResultXDR, &result); err != nil {
 		s.log.WarnContext(ctx, "refused for a reason that cannot be read", "tx", a.Hash, "err", err)
-		return sendNothing
+		return sendAnswer{}
 	}
 	s.log.WarnContext(ctx, "refused by this node", "tx", a.Hash, "attempt", a.Number, "code", result.Result.Code.String())
-	return refusal(result.Result.Code)
+	answer := sendAnswer{kind: refusal(result.Result.Code)}
+	if pair := result.Result.InnerResultPair; pair != nil { // what is wrong with the transaction in a fee bump
+		answer.kind = refusal(pair.Result.Result.Code)
+	}
+	if answer.kind == sendUnderpriced {
+		answer.needed = int64(result.FeeCharged)
+	}
+	return answer
 }
 
 // refusal classifies a node's refusal. None proves anything: the same bytes
 // may have been applied already, or may be waiting at another node.
-func refusal(code xdr.TransactionResultCode) sendAnswer {
+func refusal(code xdr.TransactionResultCode) sendKind {
 	switch code {
 	case xdr.TransactionResultCodeTxBadSeq:
 		return sendBadSeq
+	case xdr.TransactionResultCodeTxInsufficientFee:
+		return sendUnderpriced
 	case xdr.TransactionResultCodeTxTooLate, xdr.TransactionResultCodeTxMalformed,
 		xdr.TransactionResultCodeTxMissingOperation, xdr.TransactionResultCodeTxBadAuth,
 		xdr.TransactionResultCodeTxBadAuthExtra, xdr.TransactionResultCodeTxNotSupported,

@@ -1,22 +1,29 @@
 package soroban
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"errors"
-	"sync/atomic"
+	"slices"
+	"sync"
 	"time"
+
+	"github.com/onceward/onceward"
 )
 
 // pool hands channels to the operations of this process, first come first
 // served.
 type pool struct {
-	free    chan *channel
-	size    int
-	waiting atomic.Int64
+	free chan *channel
+	size int
+
+	mu      sync.Mutex
+	waiting map[onceward.ID]time.Time // since when
 }
 
 func newPool(channels []*channel) *pool {
-	p := &pool{free: make(chan *channel, len(channels)), size: len(channels)}
+	p := &pool{free: make(chan *channel, len(channels)), size: len(channels), waiting: map[onceward.ID]time.Time{}}
 	for _, c := range channels {
 		p.free <- c
 	}
@@ -25,7 +32,7 @@ func newPool(channels []*channel) *pool {
 
 // acquire returns a channel that is ours and quiet, and waits for one within
 // the bounds of the queue. Give it back with s.release.
-func (s *Submitter) acquire(ctx context.Context, guardKey string) (*channel, ledgerView, error) {
+func (s *Submitter) acquire(ctx context.Context, op *onceward.Operation, guardKey string) (*channel, ledgerView, error) {
 	select {
 	case c := <-s.pool.free:
 		v, err := s.tryReserve(ctx, c, guardKey)
@@ -35,10 +42,10 @@ func (s *Submitter) acquire(ctx context.Context, guardKey string) (*channel, led
 	default:
 	}
 	p := s.pool
-	defer p.waiting.Add(-1)
-	if p.waiting.Add(1) > int64(s.cfg.MaxQueue) {
-		return nil, ledgerView{}, &UnavailableError{Reason: "too many operations wait for a channel", RetryAfter: 5 * time.Second}
+	if !p.enter(op.ID(), s.cfg.Now(), s.cfg.MaxQueue) {
+		return nil, ledgerView{}, &UnavailableError{Reason: "too many operations wait for a channel", RetryAfter: queueRetry}
 	}
+	defer p.leave(op.ID())
 	limit := time.NewTimer(s.cfg.ChannelWait)
 	defer limit.Stop()
 	why := ""
@@ -51,7 +58,7 @@ func (s *Submitter) acquire(ctx context.Context, guardKey string) (*channel, led
 			}
 			why = ": " + err.Error()
 		case <-limit.C:
-			return nil, ledgerView{}, &UnavailableError{Reason: "no channel came free" + why, RetryAfter: 5 * time.Second}
+			return nil, ledgerView{}, &UnavailableError{Reason: "no channel came free" + why, RetryAfter: queueRetry}
 		case <-ctx.Done():
 			return nil, ledgerView{}, context.Cause(ctx)
 		case <-s.stopped:
@@ -85,10 +92,72 @@ func (s *Submitter) tryReserve(ctx context.Context, c *channel, guardKey string)
 // release returns a channel. Its record keeps naming the last envelope: whether
 // that is over is for whoever uses the channel next to prove.
 func (s *Submitter) release(ctx context.Context, c *channel) {
-	if s.pool.waiting.Load() == 0 {
+	idle := s.pool.queued() == 0
+	if now := s.cfg.Now(); idle || now.Sub(c.heldSince) >= s.cfg.ChannelLease {
 		s.giveUp(ctx, c)
+		if !idle { // others that share the pool, and an operator, get their turn
+			c.retryAt = now.Add(s.cfg.PollInterval)
+		}
 	}
 	s.pool.free <- c
+}
+
+// queueRetry is when a place in the queue may have come free: about the time
+// of a ledger.
+const queueRetry = 5 * time.Second
+
+// enter takes a place in the queue, if there is one.
+func (p *pool) enter(id onceward.ID, now time.Time, limit int) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.waiting) >= limit {
+		return false
+	}
+	p.waiting[id] = now
+	return true
+}
+
+func (p *pool) leave(id onceward.ID) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.waiting, id)
+}
+
+func (p *pool) queued() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.waiting)
+}
+
+// QueueStatus is what of this process waits for a channel.
+type QueueStatus struct {
+	// Channels of the pool, and those that nobody in this process uses now.
+	Channels, Free int
+	// Waiting operations, the longest first; at most Limit, further ones get
+	// an UnavailableError with RetryAfter.
+	Waiting []WaitingOperation
+	Limit   int
+}
+
+// WaitingOperation is an operation without a channel.
+type WaitingOperation struct {
+	Operation onceward.ID
+	Since     time.Time
+}
+
+// Queue reports which operations of this process wait for a channel.
+func (s *Submitter) Queue() QueueStatus {
+	p := s.pool
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	out := QueueStatus{Channels: p.size, Free: len(p.free), Limit: s.cfg.MaxQueue}
+	for id, since := range p.waiting {
+		out.Waiting = append(out.Waiting, WaitingOperation{Operation: id, Since: since})
+	}
+	slices.SortFunc(out.Waiting, func(a, b WaitingOperation) int {
+		return cmp.Or(a.Since.Compare(b.Since), bytes.Compare(a.Operation[:], b.Operation[:]))
+	})
+	return out
 }
 
 // pause waits for d, or until ctx or the Submitter ends.

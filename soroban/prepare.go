@@ -15,7 +15,8 @@ import (
 // draft is an attempt that is being built.
 type draft struct {
 	plan    *plan
-	prior   *Attempt // the one before, proven dead; nil for the first
+	number  int
+	prior   *Attempt // the call's attempt before, proven dead; nil for the first
 	channel *channel
 	view    ledgerView // that reserved the channel
 	auth    []xdr.SorobanAuthorizationEntry
@@ -34,14 +35,26 @@ func (s *Submitter) build(ctx context.Context, d *draft) (*Attempt, error) {
 	if err := s.authorization(ctx, d); err != nil {
 		return nil, err
 	}
-	maxLedger := d.sim.LatestLedger + s.cfg.LedgerWindow
+	maxLedger := s.freshest(d) + s.cfg.LedgerWindow
 	if len(d.auth) > 0 && maxLedger-1 > d.until {
 		return nil, errExhausted
 	}
-	tx, err := s.assemble(d, maxLedger)
+	tx, err := s.assemble(d, d.sim.TransactionDataXDR, d.sim.MinResourceFee, maxLedger)
 	if err != nil {
 		return nil, err
 	}
+	a, err := s.sign(ctx, d, tx, maxLedger)
+	if err != nil {
+		return nil, err
+	}
+	if len(d.auth) > 0 {
+		a.Nonce, a.AuthUntil = d.plan.nonce(0), d.until
+	}
+	return a, nil
+}
+
+// sign makes an attempt of the transaction.
+func (s *Submitter) sign(ctx context.Context, d *draft, tx *xdr.Transaction, maxLedger uint32) (*Attempt, error) {
 	hash, err := network.HashTransaction(*tx, s.cfg.Passphrase)
 	if err != nil {
 		return nil, fmt.Errorf("soroban: hashing the transaction: %w", err)
@@ -62,19 +75,24 @@ func (s *Submitter) build(ctx context.Context, d *draft) (*Attempt, error) {
 	if err != nil {
 		return nil, fmt.Errorf("soroban: encoding the envelope: %w", err)
 	}
-	a := &Attempt{
-		Number: 1, Envelope: raw, Hash: hex.EncodeToString(hash[:]),
-		Channel: d.channel.address, Sequence: int64(tx.SeqNum), MaxLedger: maxLedger, Ledger: d.sim.LatestLedger,
-		Network: hex.EncodeToString(s.network[:]), Note: d.plan.note,
+	return &Attempt{
+		Number: d.number, Envelope: raw, Hash: hex.EncodeToString(hash[:]),
+		Channel: d.channel.address, Sequence: int64(tx.SeqNum), MaxLedger: maxLedger, Ledger: d.view.ledger,
+		Fee: int64(tx.Fee), ResourceFee: int64(tx.Ext.SorobanData.ResourceFee),
+		Signer: d.plan.name, Authorizer: d.plan.authorizer,
+		Network: hex.EncodeToString(s.network[:]), Note: d.plan.note, RequestID: d.plan.requestID,
+	}, nil
+}
+
+// freshest is the latest ledger that is known of: bounds that count from the
+// ledger of a server that lags could have ended before they are sent. It
+// proves nothing, and nothing is proven by it.
+func (s *Submitter) freshest(d *draft) uint32 {
+	ledger := max(d.view.ledger, d.sim.LatestLedger)
+	if seen := s.seen.Load(); seen > ledger && seen-ledger <= resetLedgers {
+		return seen
 	}
-	if d.prior != nil {
-		a.Number = d.prior.Number + 1
-	}
-	a.Signer, a.Authorizer = d.plan.name, d.plan.authorizer
-	if len(d.auth) > 0 {
-		a.Nonce, a.AuthUntil = d.plan.nonce(0), d.until
-	}
-	return a, nil
+	return ledger
 }
 
 func hintOf(id xdr.AccountId) (hint xdr.SignatureHint) {
@@ -101,7 +119,7 @@ func (s *Submitter) authorization(ctx context.Context, d *draft) (err error) {
 		if err != nil || len(recorded) == 0 {
 			return err // nobody is asked: this simulation is the one that counts
 		}
-		d.until = d.sim.LatestLedger + s.cfg.GuardWindow
+		d.until = s.freshest(d) + s.cfg.GuardWindow
 		if d.auth, err = s.authorize(ctx, d.plan, recorded, d.until); err != nil {
 			return err
 		}
@@ -133,10 +151,10 @@ func (s *Submitter) simulate(ctx context.Context, d *draft) (protocol.SimulateTr
 		return res, &UnavailableError{Reason: "the chain does not answer", RetryAfter: s.cfg.PollInterval, Err: err}
 	case res.Error != "":
 		return res, rejectedAt{rejection(&res), res.LatestLedger}
-	case res.RestorePreamble != nil:
-		return res, &UnavailableError{Reason: "the invocation needs archived entries that must be restored first", RetryAfter: 0}
 	case res.LatestLedger == 0 || res.LatestLedger > math.MaxInt32:
 		return res, &UnavailableError{Reason: "the server's simulation names no ledger", RetryAfter: s.cfg.PollInterval}
+	case res.RestorePreamble != nil:
+		return res, errArchived
 	}
 	return res, nil
 }
@@ -168,6 +186,19 @@ func recordedAuth(sim *protocol.SimulateTransactionResponse) ([]xdr.SorobanAutho
 
 // transaction is the draft without resources and bounds.
 func (s *Submitter) transaction(d *draft) (*xdr.Transaction, error) {
+	return s.bare(d, xdr.OperationBody{
+		Type: xdr.OperationTypeInvokeHostFunction,
+		InvokeHostFunctionOp: &xdr.InvokeHostFunctionOp{
+			HostFunction: xdr.HostFunction{
+				Type: xdr.HostFunctionTypeHostFunctionTypeInvokeContract, InvokeContract: &d.plan.call,
+			},
+			Auth: d.auth,
+		},
+	})
+}
+
+// bare is a transaction of one operation from the draft's channel.
+func (s *Submitter) bare(d *draft, body xdr.OperationBody) (*xdr.Transaction, error) {
 	id, err := xdr.AddressToAccountId(d.channel.address)
 	if err != nil {
 		return nil, fmt.Errorf("soroban: channel %q: %w", d.channel.address, err)
@@ -177,43 +208,41 @@ func (s *Submitter) transaction(d *draft) (*xdr.Transaction, error) {
 		Fee:           xdr.Uint32(min(s.cfg.InclusionFee, math.MaxUint32)), //nolint:gosec // bounded
 		SeqNum:        xdr.SequenceNumber(d.view.seq + 1),
 		Cond:          xdr.Preconditions{Type: xdr.PreconditionTypePrecondNone},
-		Operations: []xdr.Operation{{Body: xdr.OperationBody{
-			Type: xdr.OperationTypeInvokeHostFunction,
-			InvokeHostFunctionOp: &xdr.InvokeHostFunctionOp{
-				HostFunction: xdr.HostFunction{
-					Type: xdr.HostFunctionTypeHostFunctionTypeInvokeContract, InvokeContract: &d.plan.call,
-				},
-				Auth: d.auth,
-			},
-		}}},
+		Operations:    []xdr.Operation{{Body: body}},
 	}, nil
 }
 
-// assemble adds the simulated resources, the fee and the ledger bounds. There
-// are no time bounds: an envelope's life is counted in ledgers alone.
-func (s *Submitter) assemble(d *draft, maxLedger uint32) (*xdr.Transaction, error) {
-	var data xdr.SorobanTransactionData
-	if err := xdr.SafeUnmarshalBase64(d.sim.TransactionDataXDR, &data); err != nil {
-		return nil, &UnavailableError{Reason: "the server's transaction data cannot be read", Err: err}
-	}
-	resource := max(d.sim.MinResourceFee, int64(data.ResourceFee))
-	if resource < 0 || resource > s.cfg.MaxFee-s.cfg.InclusionFee {
-		return nil, &UnavailableError{Reason: fmt.Sprintf(
-			"the server wants %d stroops of resource fee; with Config.InclusionFee that exceeds Config.MaxFee (%d)", resource, s.cfg.MaxFee)}
-	}
-	data.ResourceFee = xdr.Int64(resource)
+// assemble is the draft's call with the simulated resources, its fee and the
+// ledger bounds.
+func (s *Submitter) assemble(d *draft, dataXDR string, minFee int64, maxLedger uint32) (*xdr.Transaction, error) {
 	tx, err := s.transaction(d)
 	if err != nil {
 		return nil, err
 	}
+	return tx, s.equip(tx, dataXDR, minFee, maxLedger)
+}
+
+// equip adds resources, the fee and the ledger bounds. There are no time
+// bounds: an envelope's life is counted in ledgers alone.
+func (s *Submitter) equip(tx *xdr.Transaction, dataXDR string, minFee int64, maxLedger uint32) error {
+	var data xdr.SorobanTransactionData
+	if err := xdr.SafeUnmarshalBase64(dataXDR, &data); err != nil {
+		return &UnavailableError{Reason: "the server's transaction data cannot be read", Err: err}
+	}
+	resource := max(minFee, int64(data.ResourceFee))
+	if resource < 0 || resource > s.cfg.MaxFee-s.cfg.InclusionFee {
+		return &UnavailableError{Reason: fmt.Sprintf(
+			"the server wants %d stroops of resource fee; with Config.InclusionFee that exceeds Config.MaxFee (%d)", resource, s.cfg.MaxFee)}
+	}
+	data.ResourceFee = xdr.Int64(resource)
 	total := s.cfg.InclusionFee + resource
 	if total > math.MaxUint32 {
-		return nil, &UnavailableError{Reason: "the fee exceeds what a transaction can name"}
+		return &UnavailableError{Reason: "the fee exceeds what a transaction can name"}
 	}
 	tx.Fee = xdr.Uint32(total) //nolint:gosec // checked
 	tx.Ext = xdr.TransactionExt{V: 1, SorobanData: &data}
 	tx.Cond = xdr.Preconditions{Type: xdr.PreconditionTypePrecondV2, V2: &xdr.PreconditionsV2{
 		LedgerBounds: &xdr.LedgerBounds{MaxLedger: xdr.Uint32(maxLedger)},
 	}}
-	return tx, nil
+	return nil
 }

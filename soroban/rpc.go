@@ -43,3 +43,9 @@ type History interface {
 	GetTransaction(ctx context.Context, req protocol.GetTransactionRequest) (protocol.GetTransactionResponse, error)
 	GetTransactions(ctx context.Context, req protocol.GetTransactionsRequest) (protocol.GetTransactionsResponse, error)
 }
+
+// Events finds contract events. An RPC that implements it lets the submitter
+// find the transaction that used a request id; see RequestID.
+type Events interface {
+	GetEvents(ctx context.Context, req protocol.GetEventsRequest) (protocol.GetEventsResponse, error)
+}

@@ -153,6 +153,34 @@ func TestExpiryThenNewAttempt(t *testing.T) {
 	})
 }
 
+// Invariant 12: a backup was restored that knows an envelope which expired, but
+// not the one that then took its sequence number, ledgers later.
+func TestSequenceTakenByAForgottenEnvelope(t *testing.T) {
+	t.Parallel()
+	inWorld(t, 1, func(w *world) {
+		store := w.store()
+		p := w.process(store)
+		p.mute.Store(true)
+		done := make(chan struct{})
+		go func() { defer close(done); _, _ = p.mint("a") }()
+		w.pass(2 * time.Second)
+		p.sub.Stop()
+		<-done
+		w.pass(20 * time.Second)
+		other := w.process(w.store()) // stands for what the backup has forgotten
+		for _, key := range []string{"b", "c", "d"} {
+			other.must(key)
+		}
+		w.pass(time.Minute)
+		next := w.process(store)
+		next.must("a")
+		trail := next.trailOf("a")
+		want(w, "proof", trail.Proofs[1].Kind, soroban.ProofSuperseded)
+		want(w, "by", trail.Proofs[1].By, other.trailOf("b").Result.TxHash)
+		want(w, "supply", w.supply(), 4*amount)
+	})
+}
+
 // Attempts are bounded. An authorization that may have been seen keeps the
 // operation from being released.
 func TestAttemptsAreBounded(t *testing.T) {

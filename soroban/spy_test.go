@@ -18,7 +18,7 @@ import (
 	"github.com/onceward/onceward/soroban"
 )
 
-// spy holds every send against the stores. Invariants 2, 3, 4 and 8.
+// spy holds every send against the stores. Invariants 2, 3, 4, 8 and 10.
 func (w *world) spy(params json.RawMessage) {
 	var req protocol.SendTransactionRequest
 	var env xdr.TransactionEnvelope
@@ -27,9 +27,13 @@ func (w *world) spy(params json.RawMessage) {
 		return
 	}
 	raw, _ := env.MarshalBinary()
-	h, _ := network.HashTransactionInEnvelope(env, w.chain.Passphrase())
+	inner := env
+	if env.FeeBump != nil {
+		inner = xdr.TransactionEnvelope{Type: xdr.EnvelopeTypeEnvelopeTypeTx, V1: env.FeeBump.Tx.InnerTx.V1}
+	}
+	h, _ := network.HashTransactionInEnvelope(inner, w.chain.Passphrase())
 	hash := hex.EncodeToString(h[:])
-	source := env.SourceAccount().ToAccountId()
+	source := inner.SourceAccount().ToAccountId()
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.sends++
@@ -40,9 +44,10 @@ func (w *world) spy(params json.RawMessage) {
 	if !stored {
 		w.Errorf("invariant 2: %s was sent and is not stored", hash)
 	}
-	bounds := env.V1.Tx.Cond.V2.LedgerBounds
-	w.sent[hash] = sentTx{int64(env.V1.Tx.SeqNum), uint32(bounds.MaxLedger)}
-	slot := fmt.Sprint(source.Address(), env.V1.Tx.SeqNum)
+	bounds := inner.V1.Tx.Cond.V2.LedgerBounds
+	w.sent[hash] = sentTx{int64(inner.V1.Tx.SeqNum), uint32(bounds.MaxLedger)}
+	w.envelopes[hash] = append(w.envelopes[hash], raw)
+	slot := fmt.Sprint(source.Address(), inner.V1.Tx.SeqNum)
 	if w.slots[slot] == nil {
 		w.slots[slot] = map[string]bool{}
 	}
@@ -85,6 +90,9 @@ func (w *world) storedIn(s *memstore.Store, raw []byte, hash, channel string) bo
 		}
 		for _, a := range t.Attempts {
 			attempt = attempt || a.Hash == hash && bytes.Equal(a.Envelope, raw)
+			for _, b := range a.Bumps {
+				attempt = attempt || a.Hash == hash && bytes.Equal(b.Envelope, raw)
+			}
 		}
 	}
 	return attempt && named

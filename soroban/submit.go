@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"github.com/stellar/go-stellar-sdk/network"
 
@@ -20,9 +22,10 @@ type Submitter struct {
 	network [32]byte
 	reader  *reader
 	pool    *pool
+	seen    atomic.Uint32 // the latest ledger that any view told of
 
 	mu       sync.Mutex
-	verified bool // the server is of our network
+	verified time.Time // when the server last said that it is of our network
 
 	stopOnce sync.Once
 	stopped  chan struct{}
@@ -58,14 +61,22 @@ func (s *Submitter) callContext(ctx context.Context) (context.Context, context.C
 	return context.WithTimeout(ctx, s.cfg.CallTimeout)
 }
 
-// ready asks the server once for its network.
+// ready asks the server for its network, unless it has told lately.
 func (s *Submitter) ready(ctx context.Context) error {
 	s.mu.Lock()
-	verified := s.verified
+	verified := s.cfg.Now().Sub(s.verified) < verifyEvery
 	s.mu.Unlock()
 	if verified {
 		return nil
 	}
+	return s.verify(ctx)
+}
+
+// verifyEvery is how often the server is asked which network it is of: its
+// address may come to lead to another one.
+const verifyEvery = time.Minute
+
+func (s *Submitter) verify(ctx context.Context) error {
 	ctx, cancel := s.callContext(ctx)
 	defer cancel()
 	res, err := s.cfg.RPC.GetNetwork(ctx)
@@ -76,7 +87,7 @@ func (s *Submitter) ready(ctx context.Context) error {
 		return fmt.Errorf("%w: the RPC server is on %q, the configuration says %q", ErrWrongNetwork, clip(res.Passphrase), s.cfg.Passphrase)
 	}
 	s.mu.Lock()
-	s.verified = true
+	s.verified = s.cfg.Now()
 	s.mu.Unlock()
 	return nil
 }
@@ -108,7 +119,7 @@ func (s *Submitter) Submit(ctx context.Context, op *onceward.Operation, inv Invo
 	if policy := op.Record().Policy; policy != onceward.Reconcile {
 		return Result{}, fmt.Errorf("soroban: the operation runs under policy %q; it needs %q", policy, onceward.Reconcile)
 	}
-	p, err := s.plan(&inv, noncesFor(s.cfg.NonceSecret, op.Key()))
+	p, err := s.plan(&inv, op.Key())
 	if err != nil {
 		return Result{}, err
 	}
@@ -139,7 +150,7 @@ func (s *Submitter) Reconcile(ctx context.Context, op *onceward.Operation) (once
 	}
 	res := t.Result
 	if res == nil {
-		p, err := s.planOf(t.last())
+		p, err := s.planOf(&t, op.Key())
 		if err != nil {
 			return onceward.Verdict{}, err
 		}
@@ -160,7 +171,8 @@ func (s *Submitter) ending(ctx context.Context, op *onceward.Operation, err erro
 	}
 	_, rejected := errors.AsType[*RejectedError](err)
 	e, unavailable := errors.AsType[*UnavailableError](err)
-	unsent := len(op.Checkpoints()) == 0 && s.halted(ctx) == nil
+	t, damaged := ReadTrail(op.Record())
+	unsent := damaged == nil && t.lastCall() == nil && s.halted(ctx) == nil
 	switch {
 	case rejected, unsent, unavailable && e.final, errors.Is(err, ErrAuthorization),
 		onceward.CodeOf(err) == onceward.CodeKeyReused:

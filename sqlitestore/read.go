@@ -109,7 +109,7 @@ func (s *Store) rows(ctx context.Context, name string, args ...any) ([]row, erro
 	var out []row
 	err := s.read(ctx, func() error {
 		out = nil
-		rows, err := s.db.QueryContext(ctx, statement(name), args...)
+		rows, err := s.db.QueryContext(ctx, single(name), args...)
 		if err != nil {
 			return err
 		}

@@ -22,6 +22,10 @@ func Schema() string {
 	return b.String()
 }
 
+// tryToWrite changes nothing, and fails in a read-only database, in which BEGIN
+// IMMEDIATE does not.
+const tryToWrite = "UPDATE onceward_floor SET token = token WHERE one <> 1"
+
 const setVersion = "INSERT OR REPLACE INTO onceward_schema (one, version) VALUES"
 
 // migration returns what leads from version v-1 to v. A published one is never
@@ -40,10 +44,13 @@ func (w *writer) migrate(ctx context.Context) error {
 		err = w.upgrade(version) //nolint:contextcheck // a transaction that has begun is ended, whoever has gone
 	}
 	if err == nil {
+		err = w.exec(tryToWrite) //nolint:contextcheck // a transaction that has begun is ended, whoever has gone
+	}
+	if err == nil {
 		err = w.exec("COMMIT") //nolint:contextcheck // a transaction that has begun is ended, whoever has gone
 	}
 	if err != nil {
-		return errors.Join(explain("creating the tables", err), w.drop())
+		return errors.Join(explain("preparing the tables", err), w.drop())
 	}
 	return nil
 }

@@ -86,8 +86,11 @@ func (s *Store) open(ctx context.Context) error {
 	if err := s.writer.connect(ctx); err != nil {
 		return err
 	}
-	var err error
-	if s.get, err = s.db.PrepareContext(ctx, statement(sqlGet)); err != nil {
+	err := retryBusy(ctx, s.cfg.BusyTimeout, func() (err error) {
+		s.get, err = s.db.PrepareContext(ctx, single(sqlGet))
+		return err
+	})
+	if err != nil {
 		return explain("preparing to read", err)
 	}
 	s.group, err = groupcommit.New(s.writer.commit, groupcommit.Config{

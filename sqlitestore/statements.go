@@ -1,6 +1,9 @@
 package sqlitestore
 
-import "embed"
+import (
+	"embed"
+	"strings"
+)
 
 //go:embed sql/*.sql
 var files embed.FS
@@ -30,3 +33,8 @@ func statement(name string) string {
 	}
 	return string(b)
 }
+
+// single returns a statement to be prepared, with nothing after it: where text
+// follows, if only a line break, a driver may see a script, which it parses
+// again at every use.
+func single(name string) string { return strings.TrimSpace(statement(name)) }

@@ -57,7 +57,7 @@ func (w *writer) connect(ctx context.Context) error {
 	for _, name := range []string{
 		sqlClaim, sqlRenew, sqlCheckpoint, sqlComplete, sqlCompleted, sqlRelease, sqlGet, sqlSweep, sqlFloor,
 	} {
-		if w.stmts[name], err = w.conn.PrepareContext(ctx, statement(name)); err != nil { //nolint:sqlclosecheck // drop closes it
+		if w.stmts[name], err = w.conn.PrepareContext(ctx, single(name)); err != nil { //nolint:sqlclosecheck // drop closes it
 			return errors.Join(explain("preparing "+name, err), w.drop())
 		}
 	}

@@ -23,8 +23,10 @@ func (devchainCommand) Help() string {
 fund accounts with GET /friendbot?addr=G…. Contracts are Go functions, no wasm is run.
 
 Kinds of faults: lose-request, lose-response, http-503, http-504, rpc-error, hang, stale-replica,
-delay-ingestion, lookup-race, trim-history, drop-transaction, evict-transaction, include-late.
-METHOD may be * for every call; TIMES counts the calls it strikes, without it every call is struck.`
+delay-ingestion, lookup-race, trim-history, drop-transaction, evict-transaction, include-late,
+surge-pricing, need-restore, reset. METHOD may be * for every call; TIMES counts the calls it
+strikes, "always" strikes every one, without it the fault strikes once. The last number says how
+many ledgers back the kinds look that look back, and for surge-pricing the fee of an operation.`
 }
 
 // Run serves the chain until the process is told to stop.
@@ -52,7 +54,7 @@ func (c *devchainCommand) Run(p *process) error {
 	group.Serve(serving.Server{Name: "rpc", Listener: listener, Handler: chain.Handler()})
 	fmt.Fprintf(p.stdout, "Development chain on http://%s (ledger %d)\n", listener.Addr(), chain.LatestLedger())
 	fmt.Fprintf(p.stdout, "  passphrase  %q\n  minter      %s (development only)\n", chain.Passphrase(), devchain.DevAdminSeed)
-	for _, name := range []string{"content", "votes", "reward", "token"} {
+	for _, name := range []string{"content", "votes", "reward", "token", "guarded"} {
 		fmt.Fprintf(p.stdout, "  %-10s  %s\n", name, chain.Contract(name))
 	}
 	return errors.Join(group.Wait(p.ctx), chain.Close())

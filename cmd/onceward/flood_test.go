@@ -49,7 +49,7 @@ quotas: {keys_in_flight: 4}
 limits: {max_connections: %d, header_timeout: 10m, body_timeout: 10m}
 `, floodConnections))
 	s := &server{t: t, binary: plain, args: []string{"serve", "-c", path}, env: devSecrets}
-	if out, stderr, code := command(t, "migrate", "-c", path); code != 0 {
+	if out, stderr, code := execute(t, "migrate", "-c", path); code != 0 {
 		t.Fatalf("%s%s", out, stderr)
 	}
 	s.start()

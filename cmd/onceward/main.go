@@ -3,6 +3,7 @@
 //	onceward dev           everything embedded, to try it in a minute
 //	onceward serve         the gateway, from a configuration file
 //	onceward devchain      the development chain alone
+//	onceward channels      create, list and retire channel accounts
 //	onceward migrate       create or upgrade the store's schema
 //	onceward check-config  find mistakes in a configuration file
 //	onceward version       what this binary was built from
@@ -34,6 +35,7 @@ type cli struct {
 	Dev      devCommand         `cmd:"" help:"Run everything embedded: SQLite, a development chain, three sample contract endpoints and an admin page."`
 	Serve    serveCommand       `cmd:"" help:"Serve the routes of a configuration file."`
 	Devchain devchainCommand    `cmd:"" help:"Run the development chain alone: a Stellar RPC for tests, with faults on request."`
+	Channels channelsCommand    `cmd:"" help:"Look after the accounts that supply sequence numbers."`
 	Migrate  migrateCommand     `cmd:"" help:"Create or upgrade the schema of the store."`
 	Check    checkConfigCommand `cmd:"" name:"check-config" help:"Find every mistake in a configuration file."`
 	Version  versionCommand     `cmd:"" help:"Print what this binary was built from."`

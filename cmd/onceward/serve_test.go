@@ -13,8 +13,8 @@ import (
 	"github.com/onceward/onceward/soroban/devchain"
 )
 
-// command runs the binary to its end.
-func command(t testing.TB, args ...string) (stdout, stderr string, code int) {
+// execute runs the binary to its end.
+func execute(t testing.TB, args ...string) (stdout, stderr string, code int) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
@@ -37,7 +37,7 @@ var devSecrets = []string{
 func configFile(t testing.TB, rpc string, replace ...string) string {
 	t.Helper()
 	dir := t.TempDir()
-	text, stderr, code := command(t, "dev", "--print-config", "--rpc-url="+rpc, "--data="+dir,
+	text, stderr, code := execute(t, "dev", "--print-config", "--rpc-url="+rpc, "--data="+dir,
 		"--listen=127.0.0.1:0", "--admin-listen=127.0.0.1:0", "--lease=1s", "--ledger-interval=100ms")
 	if code != 0 {
 		t.Fatalf("dev --print-config: exit status %d\n%s", code, stderr)
@@ -57,7 +57,7 @@ func writeFile(t testing.TB, path, text string) {
 // startServe migrates the store of a configuration and serves it.
 func startServe(t testing.TB, path string, args ...string) *server {
 	t.Helper()
-	if out, stderr, code := command(t, "migrate", "-c", path); code != 0 || !strings.Contains(out, "schema version") {
+	if out, stderr, code := execute(t, "migrate", "-c", path); code != 0 || !strings.Contains(out, "schema version") {
 		t.Fatalf("migrate: exit status %d\n%s%s", code, out, stderr)
 	}
 	s := &server{t: t, args: append([]string{"serve", "-c", path}, args...), env: devSecrets}
@@ -71,7 +71,7 @@ func TestServeThePrintedConfiguration(t *testing.T) {
 	rpc := startChain(t, 100*time.Millisecond)
 	path := configFile(t, rpc)
 	s := startServe(t, path)
-	if _, stderr, code := command(t, "serve", "-c", path); code != 1 || !strings.Contains(stderr, "ONCEWARD_DEV_NONCE is not set") {
+	if _, stderr, code := execute(t, "serve", "-c", path); code != 1 || !strings.Contains(stderr, "ONCEWARD_DEV_NONCE is not set") {
 		t.Errorf("without its secrets: exit status %d\n%s", code, stderr)
 	}
 	first := s.post("/v1/rewards", "k1", reward("a", 100))
@@ -105,7 +105,7 @@ func TestServeRefusesAnOldSchema(t *testing.T) {
 	if err == nil || cmd.ProcessState.ExitCode() != 1 || !strings.Contains(string(out), "onceward migrate") {
 		t.Errorf("%v\n%s", err, out)
 	}
-	if sql, stderr, code := command(t, "migrate", "--print", "-c", path); code != 0 || !strings.Contains(sql, "CREATE TABLE") {
+	if sql, stderr, code := execute(t, "migrate", "--print", "-c", path); code != 0 || !strings.Contains(sql, "CREATE TABLE") {
 		t.Errorf("migrate --print: %d %s", code, stderr)
 	}
 }
@@ -113,15 +113,15 @@ func TestServeRefusesAnOldSchema(t *testing.T) {
 func TestCheckConfig(t *testing.T) {
 	t.Parallel()
 	path := configFile(t, "http://127.0.0.1:1")
-	if out, stderr, code := command(t, "check-config", "-c", path); code != 0 || !strings.Contains(out, "3 routes") {
+	if out, stderr, code := execute(t, "check-config", "-c", path); code != 0 || !strings.Contains(out, "3 routes") {
 		t.Errorf("%d %s%s", code, out, stderr)
 	}
 	writeFile(t, path, "listen: 127.0.0.1:1\nstroe: sqlite:x.db\nroutes: []\n")
-	_, stderr, code := command(t, "check-config", "-c", path)
+	_, stderr, code := execute(t, "check-config", "-c", path)
 	if code != 1 || !strings.Contains(stderr, path+":2:1: stroe: unknown field; did you mean \"store\"?") {
 		t.Errorf("%d\n%s", code, stderr)
 	}
-	if out, _, code := command(t, "check-config", "--schema"); code != 0 || !strings.Contains(out, "json-schema.org") {
+	if out, _, code := execute(t, "check-config", "--schema"); code != 0 || !strings.Contains(out, "json-schema.org") {
 		t.Errorf("%d %.200s", code, out)
 	}
 }
@@ -129,7 +129,7 @@ func TestCheckConfig(t *testing.T) {
 func TestAdminToken(t *testing.T) {
 	t.Parallel()
 	path := configFile(t, startChain(t, 100*time.Millisecond), "admin:\n", "admin:\n  token_env: ADMIN_TOKEN\n")
-	if out, stderr, code := command(t, "migrate", "-c", path); code != 0 {
+	if out, stderr, code := execute(t, "migrate", "-c", path); code != 0 {
 		t.Fatalf("%s%s", out, stderr)
 	}
 	s := &server{t: t, args: []string{"serve", "-c", path}, env: append([]string{"ADMIN_TOKEN=open-sesame"}, devSecrets...)}
@@ -153,7 +153,7 @@ func TestAdminToken(t *testing.T) {
 func TestServeRefusesWhatItCannotDo(t *testing.T) {
 	t.Parallel()
 	path := configFile(t, startChain(t, 100*time.Millisecond), "observability:\n", "observability:\n  tracing: {endpoint: \"http://127.0.0.1:4318\"}\n")
-	if out, stderr, code := command(t, "migrate", "-c", path); code != 0 {
+	if out, stderr, code := execute(t, "migrate", "-c", path); code != 0 {
 		t.Fatalf("%s%s", out, stderr)
 	}
 	cmd := exec.CommandContext(t.Context(), binary, "serve", "-c", path)

@@ -108,7 +108,7 @@ func (t *txRun) operation(i int) (xdr.OperationResult, xdr.OperationMetaV2, erro
 	case xdr.OperationTypeExtendFootprintTtl:
 		res = extendFootprint(l, t.ledger, t.f.soroban(), uint32(op.Body.ExtendFootprintTtlOp.ExtendTo))
 	case xdr.OperationTypeRestoreFootprint:
-		res = restoreFootprint(l, t.ledger, t.f.soroban())
+		res = t.chain.restoreFootprint(l, t.ledger, t.f.soroban())
 	default:
 		res = opError(xdr.OperationResultCodeOpNotSupported)
 	}
@@ -160,7 +160,7 @@ func (t *txRun) invoke(l *state.Layer, source xdr.AccountId, op xdr.InvokeHostFu
 	}
 	out, err := host.Invoke(l, host.Input{
 		NetworkID: t.chain.networkID, Ledger: t.ledger, Source: source, Call: *op.HostFunction.InvokeContract,
-		Auth: op.Auth, Footprint: &d.Resources.Footprint,
+		Auth: op.Auth, Footprint: &d.Resources.Footprint, PersistentTTL: t.chain.cfg.PersistentTTL,
 		Contract: t.chain.contractAt(op.HostFunction.InvokeContract.ContractAddress),
 	})
 	if err != nil {

@@ -29,6 +29,9 @@ type Config struct {
 	Admin string
 	// Retention is how many ledgers' transactions and events can be asked for. Default 17280.
 	Retention int
+	// PersistentTTL is how many ledgers a persistent entry lives once it was written or restored; then it is archived
+	// until a transaction restores it. Default host.MinPersistentTTL, about four months at 5 s a ledger; at least 2.
+	PersistentTTL uint32
 	// LedgerCapacity is how many transactions of each kind (classic, contract) a ledger takes. Default 1000. The
 	// queue holds four times as many, then the lowest bids are evicted.
 	LedgerCapacity int
@@ -56,6 +59,7 @@ func (cfg Config) withDefaults() (Config, error) {
 	cfg.LedgerInterval = cmp.Or(cfg.LedgerInterval, time.Second)
 	cfg.Admin = cmp.Or(cfg.Admin, admin.Address())
 	cfg.Retention = cmp.Or(cfg.Retention, defaultRetention)
+	cfg.PersistentTTL = cmp.Or(cfg.PersistentTTL, host.MinPersistentTTL)
 	cfg.LedgerCapacity = cmp.Or(cfg.LedgerCapacity, defaultCapacity)
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
@@ -68,6 +72,8 @@ func (cfg Config) withDefaults() (Config, error) {
 		return cfg, errors.New("devchain: LedgerInterval is negative")
 	case cfg.Retention < 1:
 		return cfg, errors.New("devchain: Retention must be at least one ledger")
+	case cfg.PersistentTTL < 2 || cfg.PersistentTTL > host.MaxTTL:
+		return cfg, fmt.Errorf("devchain: PersistentTTL must be 2 to %d ledgers", host.MaxTTL)
 	case cfg.LedgerCapacity < 1:
 		return cfg, errors.New("devchain: LedgerCapacity must be at least one transaction")
 	}

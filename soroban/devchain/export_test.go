@@ -35,6 +35,13 @@ func (c *Chain) ArchiveAll() {
 	c.store.Load(l.Writes())
 }
 
+// Waiting counts the transactions in the queue.
+func (c *Chain) Waiting() int {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return len(c.classic.bySource) + len(c.soroban.bySource)
+}
+
 // Coins sums up all balances and the fee pool.
 func (c *Chain) Coins() int64 {
 	c.mu.RLock()

@@ -1,6 +1,7 @@
 package devchain
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strconv"
@@ -39,6 +40,18 @@ const (
 	TrimHistory FaultKind = "trim-history"
 )
 
+// Faults of the network's state.
+const (
+	// SurgePricing refuses submissions that bid less than Fee stroops for an operation, with txINSUFFICIENT_FEE and
+	// the fee that is needed, and bans them for ten ledgers, as a full queue does. Default fee: 100,000.
+	SurgePricing FaultKind = "surge-pricing"
+	// NeedRestore makes simulations answer like servers that leave archived entries to a RestoreFootprint operation:
+	// with a restorePreamble, instead of letting the transaction restore them itself.
+	NeedRestore FaultKind = "need-restore"
+	// ResetNetwork throws the network away before the call is served, and starts a new one. See Chain.Reset.
+	ResetNetwork FaultKind = "reset"
+)
+
 // Faults of the network, which strike a transaction that sendTransaction answers PENDING.
 const (
 	// DropTransaction forgets it.
@@ -54,7 +67,8 @@ const (
 var faultKinds = map[FaultKind]string{
 	LoseRequest: "", LoseResponse: "", Unavailable: "", GatewayTimeout: "", RPCError: "", Hang: "",
 	StaleReplica: "", DelayIngestion: "", TrimHistory: "",
-	LookupRace:      methodGetTransaction,
+	LookupRace:   methodGetTransaction,
+	SurgePricing: methodSendTransaction, NeedRestore: methodSimulateTransaction, ResetNetwork: "",
 	DropTransaction: methodSendTransaction, EvictTransaction: methodSendTransaction, IncludeLate: methodSendTransaction,
 }
 
@@ -65,6 +79,7 @@ type Fault struct {
 	Times   int    // how many calls; 0 is every one until ClearFaults
 	Skip    int    // calls to leave alone first
 	Ledgers uint32 // how far back, for the kinds that look back
+	Fee     int64  // stroops for an operation, for SurgePricing
 }
 
 // String is the form that ParseFault reads.
@@ -74,8 +89,8 @@ func (f Fault) String() string {
 		times = strconv.Itoa(f.Times)
 	}
 	out := fmt.Sprintf("%s:%s:%s", orStar(f.Method), f.Kind, times)
-	if f.Ledgers > 0 {
-		out += ":" + strconv.FormatUint(uint64(f.Ledgers), 10)
+	if n := max(int64(f.Ledgers), f.Fee); n > 0 {
+		out += ":" + strconv.FormatInt(n, 10)
 	}
 	return out
 }
@@ -87,8 +102,8 @@ func orStar(method string) string {
 	return method
 }
 
-// ParseFault reads "method:kind", "method:kind:times" or "method:kind:times:ledgers", where the method may be "*" and
-// the times "always". Without times the fault strikes once.
+// ParseFault reads "method:kind", "method:kind:times" or "method:kind:times:ledgers" (for SurgePricing the last number is
+// the fee), where the method may be "*" and the times "always". Without times the fault strikes once.
 func ParseFault(s string) (Fault, error) {
 	parts := strings.Split(s, ":")
 	if len(parts) < 2 || len(parts) > 4 {
@@ -110,9 +125,13 @@ func ParseFault(s string) (Fault, error) {
 	if len(parts) > 3 {
 		n, err := strconv.ParseUint(parts[3], 10, 32)
 		if err != nil {
-			return Fault{}, fmt.Errorf("devchain: fault %q: ledgers must be a number", s)
+			return Fault{}, fmt.Errorf("devchain: fault %q: the last part must be a number", s)
 		}
-		f.Ledgers = uint32(n)
+		if f.Kind == SurgePricing {
+			f.Fee = int64(n)
+		} else {
+			f.Ledgers = uint32(n)
+		}
 	}
 	return f.normal()
 }
@@ -129,6 +148,8 @@ func (f Fault) normal() (Fault, error) {
 		return f, fmt.Errorf("devchain: fault %s strikes only %s", f.Kind, only)
 	case f.Times < 0 || f.Skip < 0:
 		return f, fmt.Errorf("devchain: fault %s: Times and Skip must not be negative", f.Kind)
+	case f.Fee < 0 || f.Fee > maxSurgeFee || f.Fee > 0 && f.Kind != SurgePricing:
+		return f, fmt.Errorf("devchain: fault %s: a fee is for %s only, and at most %d", f.Kind, SurgePricing, maxSurgeFee)
 	case f.Ledgers > historyDepth:
 		return f, fmt.Errorf("devchain: fault %s: at most %d ledgers back", f.Kind, historyDepth)
 	}
@@ -138,8 +159,14 @@ func (f Fault) normal() (Fault, error) {
 	if f.Ledgers == 0 && slices.Contains([]FaultKind{StaleReplica, DelayIngestion, LookupRace, TrimHistory}, f.Kind) {
 		f.Ledgers = 1
 	}
+	if f.Kind == SurgePricing {
+		f.Fee = cmp.Or(f.Fee, 100_000)
+	}
 	return f, nil
 }
+
+// maxSurgeFee is the most that SurgePricing can demand for an operation, in stroops.
+const maxSurgeFee = int64(1) << 40
 
 type faults struct {
 	mu     sync.Mutex
@@ -186,8 +213,11 @@ func (c *Chain) FaultsStruck(kind FaultKind) int {
 	return c.faults.struck[kind]
 }
 
-// effects are the faults that strike one call: kind → ledgers.
-type effects map[FaultKind]uint32
+// effects are the faults that strike one call: kind → ledgers, or the fee.
+type effects map[FaultKind]int64
+
+// ledgers is how far back a fault of the kind looks; 0 without one.
+func (e effects) ledgers(k FaultKind) uint32 { return uint32(e[k]) } //nolint:gosec // at most historyDepth
 
 func (e effects) has(k FaultKind) bool {
 	_, ok := e[k]
@@ -210,7 +240,7 @@ func (fs *faults) strike(method string) effects {
 		if !out.has(f.Kind) {
 			fs.struck[f.Kind]++
 		}
-		out[f.Kind] = max(out[f.Kind], f.Ledgers)
+		out[f.Kind] = max(out[f.Kind], int64(f.Ledgers), f.Fee)
 		if f.Times == 0 {
 			return false
 		}

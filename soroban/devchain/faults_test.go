@@ -8,8 +8,8 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"runtime"
 	"testing"
-	"time"
 
 	"github.com/stellar/go-stellar-sdk/keypair"
 	"github.com/stellar/go-stellar-sdk/txnbuild"
@@ -72,11 +72,15 @@ func TestConnectionFaults(t *testing.T) {
 			tx := n.payment(a, txnbuild.Preconditions{})
 			n.inject(devchain.Fault{Method: "sendTransaction", Kind: c.kind, Times: 1})
 			send := map[string]string{"transaction": must(tx.Base64())(t)}
-			ctx := t.Context()
+			ctx, giveUp := context.WithCancel(t.Context())
+			defer giveUp()
 			if c.kind == devchain.Hang {
-				var cancel context.CancelFunc
-				ctx, cancel = context.WithTimeout(ctx, 100*time.Millisecond)
-				defer cancel()
+				go func() { // the client loses patience, but not before the transaction is in
+					for n.chain.Waiting() == 0 && ctx.Err() == nil {
+						runtime.Gosched()
+					}
+					giveUp()
+				}()
 			}
 			status, body, err := n.post(ctx, "sendTransaction", send)
 			want(t, "status", status, c.status)

@@ -148,7 +148,7 @@ func (c *Chain) contractAt(addr xdr.ScAddress) *host.Contract {
 	return c.byID[[32]byte(*addr.ContractId)]
 }
 
-// Contract is the address (C…) of a contract by its name: "content", "votes", "reward", "token" or one of
+// Contract is the address (C…) of a contract by its name: "content", "votes", "reward", "token", "guarded" or one of
 // Config.Contracts. It is empty for an unknown name. The address depends on the passphrase and the name only.
 func (c *Chain) Contract(name string) string {
 	for _, contract := range c.contracts {

@@ -112,22 +112,22 @@ func extendFootprint(l *state.Layer, ledger uint32, d *xdr.SorobanTransactionDat
 }
 
 // restoreFootprint brings the archived read-write entries back.
-func restoreFootprint(l *state.Layer, ledger uint32, d *xdr.SorobanTransactionData) xdr.OperationResult {
+func (c *Chain) restoreFootprint(l *state.Layer, ledger uint32, d *xdr.SorobanTransactionData) xdr.OperationResult {
 	fp := d.Resources.Footprint
 	if len(fp.ReadOnly) > 0 || slices.ContainsFunc(fp.ReadWrite, func(k xdr.LedgerKey) bool { return !isPersistent(k) }) {
 		return restoreResult(xdr.RestoreFootprintResultCodeRestoreFootprintMalformed)
 	}
 	for _, key := range fp.ReadWrite {
 		if k, err := state.KeyOf(key); err == nil {
-			restore(l, ledger, k)
+			c.restoreEntry(l, ledger, k)
 		}
 	}
 	return restoreResult(xdr.RestoreFootprintResultCodeRestoreFootprintSuccess)
 }
 
-func restore(l *state.Layer, ledger uint32, k state.Key) {
+func (c *Chain) restoreEntry(l *state.Layer, ledger uint32, k state.Key) {
 	if e := l.Get(k); e != nil && !host.Live(l, k, e, ledger) {
-		setTTL(l, k, ledger+host.MinPersistentTTL-1)
+		setTTL(l, k, ledger+c.cfg.PersistentTTL-1)
 	}
 }
 
@@ -136,7 +136,7 @@ func (c *Chain) restoreDeclared(l *state.Layer, ledger uint32, d *xdr.SorobanTra
 	fp := d.Resources.Footprint
 	for _, i := range archivedIndexes(d) {
 		if k, err := state.KeyOf(fp.ReadWrite[i]); err == nil {
-			restore(l, ledger, k)
+			c.restoreEntry(l, ledger, k)
 		}
 	}
 	return !slices.ContainsFunc(slices.Concat(fp.ReadOnly, fp.ReadWrite), func(key xdr.LedgerKey) bool {

@@ -74,8 +74,9 @@ func (q *queue) involves(id xdr.AccountId) bool {
 }
 
 // add judges a submission in stellar-core's order: banned, malformed, duplicate, older, other pending transaction of
-// the source, replacement fee, room in the queue, then validity and the payer's balance.
-func (q *queue) add(r state.Reader, f *frame, at moment) (*waiting, answer) {
+// the source, replacement fee, room in the queue, then validity and the payer's balance. minFee is what the queue wants
+// for an operation at least; a transaction that replaces another has its place already.
+func (q *queue) add(r state.Reader, f *frame, at moment, minFee int64) (*waiting, answer) {
 	if q.isBanned(f.hash) {
 		return nil, answer{status: statusTryAgain}
 	}
@@ -87,6 +88,10 @@ func (q *queue) add(r state.Reader, f *frame, at moment) (*waiting, answer) {
 		if res, done := q.against(current.f, f); done {
 			return nil, res
 		}
+	}
+	if current == nil && compareProducts(f.inclusionFee(), 1, minFee, f.feeOps()) < 0 {
+		q.ban(f.hash)
+		return nil, refuse(outerResult(xdr.TransactionResultCodeTxInsufficientFee, minFee*f.feeOps()+f.resourceFee()))
 	}
 	evict, ok := q.room(f, current)
 	if !ok {

@@ -30,13 +30,14 @@ const (
 
 // Methods of the RPC.
 const (
-	methodSendTransaction = "sendTransaction"
-	methodGetTransaction  = "getTransaction"
+	methodSendTransaction     = "sendTransaction"
+	methodGetTransaction      = "getTransaction"
+	methodSimulateTransaction = "simulateTransaction"
 )
 
 var methods = []string{
 	"getEvents", "getFeeStats", "getHealth", "getLatestLedger", "getLedgerEntries", "getLedgers", "getNetwork",
-	methodGetTransaction, "getTransactions", "getVersionInfo", methodSendTransaction, "simulateTransaction",
+	methodGetTransaction, "getTransactions", "getVersionInfo", methodSendTransaction, methodSimulateTransaction,
 }
 
 type rpcError struct {
@@ -103,6 +104,11 @@ func (c *Chain) serveRPC(w http.ResponseWriter, r *http.Request) {
 	case fx.has(RPCError):
 		c.reply(w, rpcResponse{ID: req.ID, Error: &rpcError{Code: codeInternal, Message: "injected fault"}})
 		return
+	case fx.has(ResetNetwork):
+		if err := c.Reset(); err != nil {
+			c.reply(w, rpcResponse{ID: req.ID, Error: &rpcError{Code: codeInternal, Message: err.Error()}})
+			return
+		}
 	}
 	result, rpcErr := c.call(req, fx, friendbotURL(r))
 	switch {
@@ -180,7 +186,7 @@ func (c *Chain) call(req rpcRequest, fx effects, friendbot string) (any, *rpcErr
 		return withParams(req.Params, v.getTransactions)
 	case "getVersionInfo":
 		return getVersionInfo(), nil
-	case "simulateTransaction":
+	case methodSimulateTransaction:
 		return withParams(req.Params, v.simulateTransaction)
 	default:
 		return nil, &rpcError{Code: codeUnknownMethod, Message: fmt.Sprintf("method not found: %.60q", req.Method)}

@@ -23,9 +23,9 @@ func (c *Chain) sendTransaction(p sendParams, fx effects) (any, *rpcError) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	what := fate{drop: fx.has(DropTransaction), evict: fx.has(EvictTransaction), late: fx.has(IncludeLate)}
-	if n, ok := fx[StaleReplica]; ok {
-		old := c.back(n)
+	what := fate{drop: fx.has(DropTransaction), evict: fx.has(EvictTransaction), late: fx.has(IncludeLate), minFee: fx[SurgePricing]}
+	if fx.has(StaleReplica) {
+		old := c.back(fx.ledgers(StaleReplica))
 		what.judge, what.at = c.store.At(old.seq()), c.moment()
 		what.at.ledger = old.seq() + 1
 	}

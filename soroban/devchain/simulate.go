@@ -1,6 +1,7 @@
 package devchain
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -60,12 +61,19 @@ func (v view) simulateInvoke(f *frame, op xdr.InvokeHostFunctionOp, p protocol.S
 	res, err := host.Invoke(layer, host.Input{
 		NetworkID: v.c.networkID, Ledger: v.latest.seq(), Source: f.opSource(0), Call: *op.HostFunction.InvokeContract,
 		Auth: op.Auth, RecordAuth: record, UpgradedAuth: p.UseUpgradedAuth, //nolint:staticcheck // clients send it
-		Contract: v.c.contractAt(op.HostFunction.InvokeContract.ContractAddress),
+		PersistentTTL: v.c.cfg.PersistentTTL, Contract: v.c.contractAt(op.HostFunction.InvokeContract.ContractAddress),
 	})
 	if err != nil {
 		return failedSimulation(err)
 	}
+	archived := res.Archived
+	if v.needRestore {
+		res.Archived = nil
+	}
 	out, err := successfulSimulation(layer, res, record, op.Auth)
+	if err == nil && v.needRestore && len(archived) > 0 {
+		out.RestorePreamble, err = v.restorePreamble(archived)
+	}
 	if err != nil {
 		return failedSimulation(err)
 	}
@@ -213,6 +221,38 @@ func stateChanges(layer *state.Layer) ([]protocol.LedgerEntryChange, error) {
 	return out, nil
 }
 
+// restorePreamble prices the operation that restores the archived entries.
+func (v view) restorePreamble(archived []xdr.LedgerKey) (*protocol.RestorePreamble, error) {
+	var data xdr.SorobanTransactionData
+	for _, key := range archived {
+		k, err := state.KeyOf(key)
+		if err != nil {
+			return nil, fmt.Errorf("naming an archived entry: %w", err)
+		}
+		raw, err := v.reader.Get(k).MarshalBinary()
+		if err != nil {
+			return nil, fmt.Errorf("measuring an archived entry: %w", err)
+		}
+		data.Resources.WriteBytes += xdr.Uint32(len(raw)) //nolint:gosec // entries are small
+	}
+	slices.SortFunc(archived, func(a, b xdr.LedgerKey) int { return cmp.Compare(keyText(a), keyText(b)) })
+	data.Resources.Footprint.ReadWrite = archived
+	data.ResourceFee = xdr.Int64(minResourceFee(data.Resources))
+	encoded, err := xdr.MarshalBase64(data)
+	if err != nil {
+		return nil, fmt.Errorf("encoding transaction data: %w", err)
+	}
+	return &protocol.RestorePreamble{TransactionDataXDR: encoded, MinResourceFee: int64(data.ResourceFee)}, nil
+}
+
+func keyText(key xdr.LedgerKey) state.Key {
+	k, err := state.KeyOf(key)
+	if err != nil { // its caller has encoded it before
+		return ""
+	}
+	return k
+}
+
 // simulateFootprint prices an operation on the footprint that the transaction declares already.
 func (v view) simulateFootprint(f *frame) protocol.SimulateTransactionResponse {
 	d := f.soroban()
@@ -225,7 +265,7 @@ func (v view) simulateFootprint(f *frame) protocol.SimulateTransactionResponse {
 	if op := f.tx.Operations[0].Body; op.Type == xdr.OperationTypeExtendFootprintTtl {
 		res = extendFootprint(layer, v.latest.seq(), d, uint32(op.ExtendFootprintTtlOp.ExtendTo))
 	} else {
-		res = restoreFootprint(layer, v.latest.seq(), d)
+		res = v.c.restoreFootprint(layer, v.latest.seq(), d)
 	}
 	if !opSucceeded(res) {
 		return protocol.SimulateTransactionResponse{Error: "the footprint does not suit the operation"}

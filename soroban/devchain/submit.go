@@ -21,11 +21,12 @@ func (c *Chain) moment() moment {
 
 // fate is what a fault has in store for a submission that the queue accepts.
 type fate struct {
-	drop  bool         // forgotten at once, in spite of the answer
-	evict bool         // loses its place to better bids when the next ledger closes
-	late  bool         // applied in the last ledger it is valid for
-	judge state.Reader // a stale node's view of the ledger; nil for the true one
-	at    moment       // with judge
+	drop   bool         // forgotten at once, in spite of the answer
+	evict  bool         // loses its place to better bids when the next ledger closes
+	late   bool         // applied in the last ledger it is valid for
+	minFee int64        // what the queue demands for an operation, if more than it would
+	judge  state.Reader // a stale node's view of the ledger; nil for the true one
+	at     moment       // with judge
 }
 
 // submit offers f to the queue. The caller holds mu.
@@ -42,7 +43,7 @@ func (c *Chain) submit(f *frame, what fate) answer {
 		return answer{status: statusTryAgain}
 	}
 	q := c.queueFor(f.isSoroban())
-	w, res := q.add(c.store, f, c.moment())
+	w, res := q.add(c.store, f, c.moment(), what.minFee)
 	if w == nil {
 		return res
 	}

@@ -11,6 +11,8 @@ type view struct {
 	oldest   uint32
 	searched uint32 // the last ledger that getTransaction looks into
 	reader   state.Reader
+	// needRestore leaves archived entries to an operation of their own
+	needRestore bool
 }
 
 func (c *Chain) ledgerAt(seq uint32) *ledger {
@@ -30,14 +32,15 @@ func (c *Chain) back(n uint32) *ledger {
 
 // viewOf is the view that the faults leave.
 func (c *Chain) viewOf(fx effects) view {
-	latest := c.back(max(fx[StaleReplica], fx[DelayIngestion]))
+	latest := c.back(max(fx.ledgers(StaleReplica), fx.ledgers(DelayIngestion)))
 	v := view{
 		c: c, latest: latest, searched: latest.seq(), oldest: c.ledgers[0].seq(), reader: c.store.At(latest.seq()),
 	}
-	if n, ok := fx[LookupRace]; ok {
-		v.searched = min(v.searched, c.back(n).seq())
+	if fx.has(LookupRace) {
+		v.searched = min(v.searched, c.back(fx.ledgers(LookupRace)).seq())
 	}
-	if n, ok := fx[TrimHistory]; ok && n < latest.seq() {
+	v.needRestore = fx.has(NeedRestore)
+	if n := fx.ledgers(TrimHistory); n > 0 && n < latest.seq() {
 		v.oldest = max(v.oldest, latest.seq()-n+1)
 	}
 	return v

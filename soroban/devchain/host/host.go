@@ -1,6 +1,7 @@
 package host
 
 import (
+	"cmp"
 	"errors"
 
 	"github.com/stellar/go-stellar-sdk/xdr"
@@ -21,6 +22,8 @@ type Input struct {
 	UpgradedAuth bool
 	// Footprint is what the call may touch; nil records what it touches.
 	Footprint *xdr.LedgerFootprint
+	// PersistentTTL is how many ledgers a new persistent entry lives; 0 is MinPersistentTTL.
+	PersistentTTL uint32
 	// Contract is the code of Call's contract, nil if there is none.
 	Contract *Contract
 }
@@ -177,7 +180,7 @@ func (e *Env) Put(key, val xdr.ScVal) error {
 		ContractData: &xdr.ContractDataEntry{
 			Contract: contract, Key: key, Durability: xdr.ContractDataDurabilityPersistent, Val: val,
 		},
-	}, e.inv.in.Ledger+MinPersistentTTL-1)
+	}, e.inv.in.Ledger+cmp.Or(e.inv.in.PersistentTTL, MinPersistentTTL)-1)
 }
 
 // Emit publishes a contract event.

@@ -88,4 +88,6 @@ func tokenBalance(env *host.Env, args []xdr.ScVal) (xdr.ScVal, error) {
 }
 
 // All lists the sample contracts.
-func All() []*host.Contract { return []*host.Contract{Content(), Votes(), Reward(), Token()} }
+func All() []*host.Contract {
+	return []*host.Contract{Content(), Votes(), Reward(), Token(), Guarded()}
+}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/onceward/onceward"
 	"github.com/onceward/onceward/cmd/onceward/internal/config"
+	"github.com/onceward/onceward/cmd/onceward/internal/crashpoint"
 	"github.com/onceward/onceward/cmd/onceward/internal/gateway"
 	"github.com/onceward/onceward/soroban"
 )
@@ -95,11 +96,11 @@ func (c *chain) open(ctx context.Context, s *Server) error {
 		}
 	}
 	c.submitter, err = soroban.New(soroban.Config{
-		RPC: c.rpc, Passphrase: c.cfg.Passphrase, Store: s.store.Store, Channels: channels, Signers: signers,
+		RPC: crashpoint.RPC(c.rpc), Passphrase: c.cfg.Passphrase, Store: s.engine.Store(), Channels: channels, Signers: signers,
 		NonceSecret: c.secrets.nonce, LedgerWindow: uint32(c.cfg.LedgerWindow), GuardWindow: uint32(c.cfg.GuardWindow), //nolint:gosec // bounded by the file's rules
 		PollInterval: c.cfg.PollInterval.Std(), CallTimeout: c.cfg.CallTimeout.Std(), ChannelLease: c.cfg.ChannelsLease.Std(),
 		ChannelWait: c.cfg.ChannelWait.Std(), MaxQueue: c.cfg.MaxQueue, InclusionFee: int64(c.cfg.InclusionFee), MaxFee: int64(c.cfg.MaxFee),
-		Logger: s.log,
+		Logger: s.log, Now: crashpoint.Now,
 		Render: func(res soroban.Result) onceward.Response { return c.contracts.Load().Render(res) },
 	})
 	return err

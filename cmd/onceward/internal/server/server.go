@@ -22,6 +22,7 @@ import (
 	"github.com/onceward/onceward"
 	"github.com/onceward/onceward/cmd/onceward/internal/admin"
 	"github.com/onceward/onceward/cmd/onceward/internal/config"
+	"github.com/onceward/onceward/cmd/onceward/internal/crashpoint"
 	"github.com/onceward/onceward/cmd/onceward/internal/serving"
 	"github.com/onceward/onceward/cmd/onceward/internal/storage"
 )
@@ -138,12 +139,12 @@ func (s *Server) openStore(ctx context.Context) error {
 		return s.store.Close(ctx)
 	})
 	o := s.cfg.Operations
-	s.engine, err = onceward.New(s.store.Store, onceward.Config{
+	s.engine, err = onceward.New(crashpoint.Store(s.store.Store), onceward.Config{
 		Retention: o.Retention.Std(), Lease: o.Lease.Std(), OperationTimeout: o.Timeout.Std(),
 		StoreTimeout: o.StoreTimeout.Std(), MaxResponseBytes: int(o.MaxResponse), MaxWaiters: o.MaxWaiters,
 		MaxInFlightPerScope: s.cfg.Quotas.KeysInFlight, AcceptLateKeys: o.AcceptLateKeys,
 		RecoverInterval: o.RecoverInterval.Std(), RecoverLimit: o.ConcurrentRepair,
-		SweepInterval: o.SweepInterval.Std(), Logger: s.log,
+		SweepInterval: o.SweepInterval.Std(), Logger: s.log, Now: crashpoint.Now,
 	})
 	return err
 }

@@ -1,4 +1,11 @@
-package oncehttp
+// Package sfv reads what an idempotency key may look like as a Structured Field
+// Value (RFC 9651): an Item whose bare item is a String.
+//
+// It guarantees to accept exactly the grammar of the RFC, parameters of every
+// type included; package conformance holds it against the public test vectors
+// and against a complete implementation. It does not return the parameters,
+// which mean nothing for a key, reads no other type, and writes nothing.
+package sfv
 
 import (
 	"encoding/base64"
@@ -7,18 +14,16 @@ import (
 	"unicode/utf8"
 )
 
-// This file reads Structured Field Values (RFC 9651): an Item whose bare item
-// is a String. Parameters must be well-formed and mean nothing here, as the
-// RFC asks for parameters that a field does not define.
-
 var (
 	errNotString = errors.New("it is not a quoted string")
 	errParam     = errors.New("a parameter after the string is malformed")
 )
 
-// parseStringItem returns the String of the Item in s.
-func parseStringItem(s string) (string, error) {
-	p := sfParser{strings.Trim(s, " ")}
+// ParseString returns the String of the Item in s. Parameters must be
+// well-formed and are ignored, as the RFC asks for those that a field does not
+// define.
+func ParseString(s string) (string, error) {
+	p := parser{strings.Trim(s, " ")}
 	v, ok := p.str()
 	if !ok {
 		return "", errNotString
@@ -29,11 +34,11 @@ func parseStringItem(s string) (string, error) {
 	return v, nil
 }
 
-// sfParser consumes a field value from its front.
-type sfParser struct{ rest string }
+// parser consumes a field value from its front.
+type parser struct{ rest string }
 
 // take consumes c if it is next.
-func (p *sfParser) take(c byte) bool {
+func (p *parser) take(c byte) bool {
 	if p.rest == "" || p.rest[0] != c {
 		return false
 	}
@@ -42,7 +47,7 @@ func (p *sfParser) take(c byte) bool {
 }
 
 // while consumes the bytes that ok accepts.
-func (p *sfParser) while(ok func(byte) bool) string {
+func (p *parser) while(ok func(byte) bool) string {
 	n := 0
 	for n < len(p.rest) && ok(p.rest[n]) {
 		n++
@@ -53,7 +58,7 @@ func (p *sfParser) while(ok func(byte) bool) string {
 }
 
 // str reads an sf-string (RFC 9651, 4.2.5). It allocates only for escapes.
-func (p *sfParser) str() (string, bool) {
+func (p *parser) str() (string, bool) {
 	if !p.take('"') {
 		return "", false
 	}
@@ -92,7 +97,7 @@ func (p *sfParser) str() (string, bool) {
 }
 
 // parameters consumes well-formed parameters (4.2.3.2).
-func (p *sfParser) parameters() bool {
+func (p *parser) parameters() bool {
 	for p.take(';') {
 		p.while(func(c byte) bool { return c == ' ' })
 		if p.rest == "" || !isLower(p.rest[0]) && p.rest[0] != '*' {
@@ -107,7 +112,7 @@ func (p *sfParser) parameters() bool {
 }
 
 // bareItem consumes a bare item of any type (4.2.3.1).
-func (p *sfParser) bareItem() bool {
+func (p *parser) bareItem() bool {
 	if p.rest == "" {
 		return false
 	}
@@ -138,7 +143,7 @@ func (p *sfParser) bareItem() bool {
 
 // number reads an Integer of at most 15 digits, or a Decimal of at most 12
 // and 3 (4.2.4).
-func (p *sfParser) number() (integer, ok bool) {
+func (p *parser) number() (integer, ok bool) {
 	p.take('-')
 	whole := len(p.while(isDigit))
 	if !p.take('.') {
@@ -149,7 +154,7 @@ func (p *sfParser) number() (integer, ok bool) {
 }
 
 // bytes reads a Byte Sequence (4.2.7); padding may be missing.
-func (p *sfParser) bytes() bool {
+func (p *parser) bytes() bool {
 	p.take(':')
 	s, after, closed := strings.Cut(p.rest, ":")
 	if !closed {
@@ -161,7 +166,7 @@ func (p *sfParser) bytes() bool {
 }
 
 // display reads a Display String (4.2.10).
-func (p *sfParser) display() bool {
+func (p *parser) display() bool {
 	p.take('%')
 	if !p.take('"') {
 		return false
@@ -189,8 +194,14 @@ func (p *sfParser) display() bool {
 }
 
 func isVisibleOrSpace(c byte) bool { return 0x20 <= c && c <= 0x7e }
-func isLower(c byte) bool          { return 'a' <= c && c <= 'z' }
-func isLowerHex(c byte) bool       { return isDigit(c) || 'a' <= c && c <= 'f' }
+func isTchar(c byte) bool {
+	return isAlpha(c) || isDigit(c) || strings.IndexByte("!#$%&'*+-.^_`|~", c) >= 0
+}
+
+func isAlpha(c byte) bool    { return 'a' <= c|0x20 && c|0x20 <= 'z' }
+func isDigit(c byte) bool    { return '0' <= c && c <= '9' }
+func isLower(c byte) bool    { return 'a' <= c && c <= 'z' }
+func isLowerHex(c byte) bool { return isDigit(c) || 'a' <= c && c <= 'f' }
 
 func unhex(c byte) byte {
 	if isDigit(c) {

@@ -1,0 +1,61 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+)
+
+// settleSkew makes every lease lapse that a process with a wrong clock left.
+const settleSkew = 25 * time.Minute
+
+// settle starts every process anew, without faults, and asks for every key
+// until it has a final answer or a person would have to decide.
+func (c *campaign) settle(ctx context.Context) error {
+	for _, g := range c.gateways {
+		g.kill()
+		if err := g.start(ctx, life{skew: settleSkew}); err != nil {
+			return err
+		}
+	}
+	work := make(chan *seen)
+	var clients sync.WaitGroup
+	for range c.cfg.clients {
+		clients.Go(func() {
+			for s := range work {
+				c.settleOne(ctx, s)
+			}
+		})
+	}
+	for _, s := range c.history.all() {
+		work <- s
+	}
+	close(work)
+	clients.Wait()
+	return ctx.Err()
+}
+
+const settleTries = 120
+
+// settleOne asks under the first key, and for a vote then under the second:
+// both must give the one answer.
+func (c *campaign) settleOne(ctx context.Context, s *seen) {
+	for _, again := range []bool{false, true} {
+		var last answer
+		for range settleTries {
+			last = c.ask(ctx, pick(c.dice, c.gateways), s.op, again, 10*time.Second)
+			if last.final() || last.code == "outcome-unknown" || ctx.Err() != nil {
+				break
+			}
+			pause(ctx, 100*time.Millisecond)
+		}
+		if !last.final() && last.code != "outcome-unknown" && ctx.Err() == nil {
+			c.history.violate(7, "operation %d never got an answer; the last: %s", s.op.index,
+				fmt.Sprint(last.status, " ", last.body))
+		}
+		if s.op.kind != "votes" {
+			return
+		}
+	}
+}
