@@ -1,6 +1,7 @@
 package soroban_test
 
 import (
+	"errors"
 	"fmt"
 	"testing"
 	"time"
@@ -89,6 +90,26 @@ func TestRestorationsAreBounded(t *testing.T) {
 			w.Error("the key is not free")
 		}
 		want(w, "supply", w.supply(), amount)
+	})
+}
+
+// A restoration is not the call: as long as only that has left, the call has
+// not happened, and an operation that cannot go on releases its key.
+func TestKeyIsFreeAfterARestorationAlone(t *testing.T) {
+	t.Parallel()
+	inWorldOf(t, archival, 1, func(w *world) {
+		w.archived()
+		inject(w, devchain.Fault{Kind: devchain.NeedRestore},
+			devchain.Fault{Method: "simulateTransaction", Kind: devchain.Unavailable, Skip: 2})
+		p := w.process(w.store())
+		_, err := p.mint("k")
+		if e, ok := errors.AsType[*soroban.UnavailableError](err); !ok || e.RetryAfter <= 0 {
+			w.Errorf("%v", err)
+		}
+		w.chain.ClearFaults()
+		p.must("k") // at once, without recovery
+		want(w, "attempts", len(p.trailOf("k").Attempts), 1)
+		want(w, "supply", w.supply(), 2*amount)
 	})
 }
 

@@ -24,6 +24,7 @@ var tortures = []devchain.Fault{
 	{Kind: devchain.DropTransaction},
 	{Kind: devchain.EvictTransaction},
 	{Kind: devchain.IncludeLate},
+	{Kind: devchain.SurgePricing, Fee: 50_000},
 }
 
 // Random processes die at random calls on a chain that misbehaves at random.

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"database/sql"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -15,11 +14,9 @@ import (
 	"text/tabwriter"
 	"time"
 
-	_ "modernc.org/sqlite" // the pure-Go driver
-
 	"github.com/onceward/onceward"
+	"github.com/onceward/onceward/cmd/onceward/internal/storage"
 	"github.com/onceward/onceward/soroban"
-	"github.com/onceward/onceward/sqlitestore"
 )
 
 type channelsCommand struct {
@@ -68,31 +65,24 @@ func (f *seedFlags) channels() ([]soroban.Signer, error) {
 	return soroban.DeriveChannels(seed, f.Count)
 }
 
-// storeFlags name the store that the processes share.
-type storeFlags struct {
-	Store string `required:"" placeholder:"sqlite:PATH" help:"The store of the processes that use the channels."`
+// channelStore names the store that the processes share.
+type channelStore struct {
+	Store string `required:"" placeholder:"DSN" help:"The store of the processes that use the channels, such as sqlite:PATH."`
 }
 
 // open opens the store for do; it must exist.
-func (f *storeFlags) open(ctx context.Context, do func(onceward.Store) error) (err error) {
-	path, ok := strings.CutPrefix(f.Store, "sqlite:")
-	if !ok || path == "" {
-		return fmt.Errorf("--store %q: want sqlite:PATH", f.Store)
+func (f *channelStore) open(ctx context.Context, do func(onceward.Store) error) error {
+	if path, ok := strings.CutPrefix(f.Store, "sqlite:"); ok {
+		if _, err := os.Stat(path); err != nil {
+			return fmt.Errorf("--store: %w", err)
+		}
 	}
-	if _, err := os.Stat(path); err != nil {
-		return fmt.Errorf("--store: %w", err)
-	}
-	db, err := sql.Open("sqlite", path)
+	h, err := storage.Create(ctx, f.Store)
 	if err != nil {
-		return fmt.Errorf("cannot open %s: %w", path, err)
+		return err
 	}
-	defer func() { err = errors.Join(err, db.Close()) }()
-	store, err := sqlitestore.Open(ctx, db, sqlitestore.Config{})
-	if err != nil {
-		return fmt.Errorf("cannot open %s: %w", path, err)
-	}
-	defer func() { err = errors.Join(err, store.Close(context.WithoutCancel(ctx))) }()
-	return do(store)
+	err = do(h.Store)
+	return errors.Join(err, h.Close(context.WithoutCancel(ctx)))
 }
 
 type channelsCreate struct {
@@ -171,7 +161,7 @@ func friendbot(ctx context.Context, rpc *soroban.Client, address string) error {
 type channelsList struct {
 	chainFlags
 	seedFlags
-	storeFlags
+	channelStore
 }
 
 // Run reports on every channel of the seed.
@@ -233,7 +223,7 @@ func (a *channelArgs) each(p *process, done string, do func(ctx context.Context,
 
 type channelsRetire struct {
 	chainFlags
-	storeFlags
+	channelStore
 	channelArgs
 	Reason string `default:"retired by an operator" help:"What the list says about it (${default})."`
 }
@@ -254,7 +244,7 @@ func (c *channelsRetire) Run(p *process) error {
 
 type channelsRelease struct {
 	chainFlags
-	storeFlags
+	channelStore
 	channelArgs
 }
 

@@ -6,6 +6,10 @@
 //	onceward channels      create, list and retire channel accounts
 //	onceward migrate       create or upgrade the store's schema
 //	onceward check-config  find mistakes in a configuration file
+//	onceward keys          look at keys and decide what is held; also operations, sweep, audit
+//	onceward apikeys       make and revoke API keys
+//	onceward keyring       the keys of encryption at rest
+//	onceward completion    completion for bash, zsh and fish
 //	onceward version       what this binary was built from
 //
 // Exit status: 0 done, 1 failed, 2 wrong usage.
@@ -40,6 +44,14 @@ type cli struct {
 	Check    checkConfigCommand `cmd:"" name:"check-config" help:"Find every mistake in a configuration file."`
 	Version  versionCommand     `cmd:"" help:"Print what this binary was built from."`
 
+	Keys       keysCommand       `cmd:"" help:"Look at keys, and decide what no program can."`
+	Operations operationsCommand `cmd:"" help:"Look at operations."`
+	Sweep      sweepCommand      `cmd:"" help:"Delete expired records in one bounded pass; gateways do it by themselves."`
+	Apikeys    apikeysCommand    `cmd:"" name:"apikeys" help:"Make, list and revoke API keys."`
+	Audit      auditCommand      `cmd:"" help:"Read and verify the log of what operators have changed."`
+	Keyring    keyringCommand    `cmd:"" help:"Make, rotate and retire the keys of encryption at rest."`
+	Completion completionCommand `cmd:"" help:"Print a completion script for a shell."`
+
 	LogLevel string `enum:"debug,info,warn,error" default:"info" help:"Least severe log line that is written to standard error (${enum})."`
 }
 
@@ -49,7 +61,8 @@ type process struct {
 	stdout io.Writer
 	stderr io.Writer
 	log    *slog.Logger
-	level  slog.Level // of log
+	level  slog.Level        // of log
+	model  *kong.Application // the command line, for its completion
 }
 
 func main() {
@@ -88,9 +101,15 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	}
 	level := slog.LevelInfo
 	_ = level.UnmarshalText([]byte(c.LogLevel)) // the enum admits only its names
-	p := &process{ctx: ctx, stdout: stdout, stderr: stderr, level: level, log: slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: level}))}
+	p := &process{
+		ctx: ctx, stdout: stdout, stderr: stderr, level: level, model: parser.Model,
+		log: slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: level})),
+	}
 	if err := command.Run(p); err != nil && !errors.Is(err, context.Canceled) {
 		fmt.Fprintln(stderr, "onceward:", err)
+		if _, usage := errors.AsType[usageError](err); usage {
+			return exitUsage
+		}
 		return exitFailed
 	}
 	return 0

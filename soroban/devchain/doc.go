@@ -13,7 +13,7 @@
 // At the level of transactions it behaves like the network (protocol 28): hashes, signatures, sequence numbers, one
 // transaction of a source account in a ledger, exclusive maxLedger, fee bumps and their replacement rule, bans, age
 // limits, footprints, authorization entries with nonces that live as long as the signature, account entries with
-// seqLedger, TTLs with archival and automatic restoration, result codes, metadata and events.
+// seqLedger, TTLs with archival and restoration (automatic, or by an operation of its own), result codes, metadata and events.
 //
 // With Config.Dir a ledger is on disk, fsynced, before any client can see it, and survives a kill. The queue and the
 // bans do not survive, as they would not in stellar-core. The log is rewritten when it has doubled (and holds more

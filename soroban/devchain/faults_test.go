@@ -259,6 +259,9 @@ func TestFaultsText(t *testing.T) {
 		"getLedgerEntries:stale-replica:2:5":  {Method: "getLedgerEntries", Kind: devchain.StaleReplica, Times: 2, Ledgers: 5},
 		"*:delay-ingestion:always:4":          {Kind: devchain.DelayIngestion, Ledgers: 4},
 		"*:include-late:1":                    {Method: "sendTransaction", Kind: devchain.IncludeLate, Times: 1},
+		"sendTransaction:surge-pricing:2:700": {Method: "sendTransaction", Kind: devchain.SurgePricing, Times: 2, Fee: 700},
+		"simulateTransaction:need-restore:1":  {Method: "simulateTransaction", Kind: devchain.NeedRestore, Times: 1},
+		"*:reset:1":                           {Kind: devchain.ResetNetwork, Times: 1},
 		"getTransaction:lookup-race:always:1": {Method: "getTransaction", Kind: devchain.LookupRace, Ledgers: 1},
 	} {
 		got, err := devchain.ParseFault(text)
@@ -271,10 +274,15 @@ func TestFaultsText(t *testing.T) {
 	}
 	for _, text := range []string{
 		"", "hang", "*:unknown", "nothing:hang", "*:hang:0", "*:hang:-1", "*:hang:x", "*:stale-replica:1:x",
-		"*:stale-replica:1:9999", "*:hang:1:1:1", "getHealth:drop-transaction",
+		"*:stale-replica:1:9999", "*:hang:1:1:1", "getHealth:drop-transaction", "getHealth:surge-pricing",
 	} {
 		if f, err := devchain.ParseFault(text); err == nil {
 			t.Errorf("%q was read as %+v", text, f)
+		}
+	}
+	for _, f := range []devchain.Fault{{Kind: devchain.Hang, Fee: 1}, {Kind: devchain.SurgePricing, Fee: -1}, {Kind: devchain.SurgePricing, Fee: 1 << 41}} {
+		if _, err := devchain.Open(devchain.Config{Faults: []devchain.Fault{f}}); err == nil {
+			t.Errorf("%+v was accepted", f)
 		}
 	}
 	if _, err := devchain.Open(devchain.Config{Faults: []devchain.Fault{{Kind: "nonsense"}}}); err == nil {

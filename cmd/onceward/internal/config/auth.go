@@ -13,46 +13,41 @@ type Auth struct {
 
 // JWT accepts bearer tokens.
 type JWT struct {
-	Issuer     string   `yaml:"issuer" doc:"Required value of iss."`
-	Audience   string   `yaml:"audience" required:"true" doc:"Required member of aud."`
-	JWKSURL    string   `yaml:"jwks_url" format:"url" doc:"Where the issuer publishes its keys; fetched again when an unknown key id appears. Exactly one of jwks_url and jwks_file."`
-	JWKSFile   string   `yaml:"jwks_file" doc:"File with the issuer's keys."`
-	Algorithms []string `yaml:"algorithms" enum:"RS256,RS384,RS512,PS256,PS384,PS512,ES256,ES384,ES512,EdDSA" default:"RS256, ES256, EdDSA" doc:"Signature algorithms that are accepted."`
-	Leeway     Duration `yaml:"leeway" default:"1m" min:"0s" max:"10m" doc:"Tolerated difference of clocks."`
+	Issuer     string   `yaml:"issuer" required:"true" doc:"Required value of iss."`
+	Audience   []string `yaml:"audience" required:"true" minItems:"1" doc:"Tokens must name one of these in aud."`
+	JWKSURL    string   `yaml:"jwks_url" required:"true" format:"url" doc:"Where the issuer publishes its keys: https, or http on a loopback address. Fetched again when an unknown key id appears."`
+	Algorithms []string `yaml:"algorithms" enum:"RS256,RS384,RS512,PS256,PS384,PS512,ES256,ES384,ES512,EdDSA" default:"RS256, PS256, ES256, EdDSA" doc:"Signature algorithms that are accepted."`
+	Leeway     Duration `yaml:"leeway" default:"30s" min:"0s" max:"5m" doc:"Tolerated difference of clocks."`
 	Refresh    Duration `yaml:"refresh" default:"15m" min:"10s" doc:"How often the keys are fetched."`
-	Subject    string   `yaml:"subject_claim" default:"sub" doc:"Claim that is the principal's id."`
+	Subject    string   `yaml:"subject_claim" default:"sub" doc:"Claim that is the principal's name."`
 }
 
 // APIKeys accepts keys that the operator hands out.
 type APIKeys struct {
-	Header string `yaml:"header" default:"Authorization" doc:"Header that carries the key; in Authorization as a bearer token."`
-	File   string `yaml:"file" doc:"File with the hashed keys. Default: the store."`
+	Header   string   `yaml:"header" pattern:"^[A-Za-z0-9-]{1,64}$" default:"X-Api-Key" doc:"Header that may carry a key, beside Authorization: Bearer."`
+	CacheTTL Duration `yaml:"cache_ttl" default:"10s" min:"1s" max:"1h" doc:"How long a key that was looked up is believed, and hence a revoked one."`
 }
 
 // MTLS accepts client certificates.
 type MTLS struct {
-	Subject string `yaml:"subject" enum:"common_name,dns,uri,email,fingerprint" default:"common_name" doc:"Part of the certificate that is the principal's id."`
+	Subject string `yaml:"subject" enum:"uri,dns,email,cn" default:"uri" doc:"Part of the certificate that is the principal's name."`
 }
 
 // Quotas bounds one scope. Zero means no bound.
 type Quotas struct {
-	KeysInFlight      int `yaml:"keys_in_flight" default:"0" min:"0" doc:"Operations under way on one instance; 0 for no bound."`
+	KeysInFlight      int `yaml:"keys_in_flight" default:"0" min:"0" doc:"Operations under way on one instance; 0 for no bound. It cannot change while the process runs."`
+	RequestsInFlight  int `yaml:"requests_in_flight" default:"0" min:"0" doc:"Requests under way on one instance, those that wait for another's answer included; 0 for no bound."`
 	KeysStored        int `yaml:"keys_stored" default:"0" min:"0" doc:"Records that are kept; 0 for no bound."`
 	RequestsPerSecond int `yaml:"requests_per_second" default:"0" min:"0" doc:"Requests on one instance; 0 for no bound."`
 	Burst             int `yaml:"burst" default:"0" min:"0" doc:"Requests that may come at once; 0 for one second's worth."`
-	MaxScopes         int `yaml:"max_scopes" default:"100000" min:"1" doc:"Scopes that are counted at the same time; the least recently seen is forgotten."`
+	MaxScopes         int `yaml:"max_scopes" default:"10000" min:"1" doc:"Scopes that are counted at the same time; the least recently seen is forgotten."`
 }
 
 // Encryption of what is stored.
 type Encryption struct {
-	Keys     []EncryptionKey `yaml:"keys" required:"true" minItems:"1" maxItems:"64" doc:"Keyring. The first encrypts, all decrypt: rotate by adding in front."`
-	PerScope bool            `yaml:"per_scope" default:"true" doc:"A data key for each scope, so that deleting it makes a tenant's data unreadable."`
-}
-
-// EncryptionKey is one key of the ring.
-type EncryptionKey struct {
-	ID  string `yaml:"id" required:"true" pattern:"^[A-Za-z0-9._-]{1,64}$" doc:"Name that is stored beside what the key encrypts."`
-	Key Secret `yaml:"key" required:"true" doc:"32 bytes, as 64 hexadecimal digits or base64."`
+	Keyring         Secret   `yaml:"keyring" required:"true" doc:"Keyring made with onceward keyring create. Back it up: without it nothing can be read."`
+	AcceptPlaintext bool     `yaml:"accept_plaintext" default:"false" doc:"Read records from before encryption was switched on. Take it out once they have expired."`
+	KeyTTL          Duration `yaml:"key_ttl" default:"1m" min:"1s" max:"1h" doc:"How long a scope's data key is remembered, and hence used although it was destroyed elsewhere."`
 }
 
 // Observability says what the process tells.

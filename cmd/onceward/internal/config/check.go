@@ -1,7 +1,6 @@
 package config
 
 import (
-	"fmt"
 	"maps"
 	"net"
 	"net/url"
@@ -17,7 +16,6 @@ func (c *Config) check() {
 	c.checkStore()
 	c.checkListeners()
 	c.checkAuth()
-	c.checkEncryption()
 	if c.Operations.Lease > c.Operations.Retention {
 		c.bad("operations.lease", "%v is longer than the retention of %v", c.Operations.Lease, c.Operations.Retention)
 	}
@@ -87,27 +85,14 @@ func (c *Config) checkAuth() {
 	if a.MTLS != nil && (c.TLS == nil || c.TLS.ClientAuth == "none") {
 		c.bad("auth.mtls", "needs tls.client_auth: optional or required, and tls.client_ca_file")
 	}
-	if j := a.JWT; j != nil && (j.JWKSURL == "") == (j.JWKSFile == "") {
-		c.bad("auth.jwt", "needs exactly one of jwks_url and jwks_file")
+	if q := c.Quotas; q.Burst > 0 && q.RequestsPerSecond == 0 {
+		c.bad("quotas.burst", "needs quotas.requests_per_second")
 	}
 }
 
 // failed reports whether something inside of path is wrong already.
 func (c *Config) failed(path string) bool {
 	return slices.ContainsFunc(c.doc.problems, func(p Problem) bool { return strings.HasPrefix(p.Path, path+".") })
-}
-
-func (c *Config) checkEncryption() {
-	if c.Encryption == nil {
-		return
-	}
-	seen := make(map[string]bool)
-	for i, k := range c.Encryption.Keys {
-		if seen[k.ID] && k.ID != "" {
-			c.bad(fmt.Sprintf("encryption.keys[%d].id", i), "%q is the id of another key", k.ID)
-		}
-		seen[k.ID] = true
-	}
 }
 
 func (c *Config) checkChain() {

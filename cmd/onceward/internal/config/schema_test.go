@@ -61,10 +61,9 @@ func TestTheFullFileIsFull(t *testing.T) {
 		}
 		used[strings.Join(names, ".")] = true
 	})
-	exclusive := []string{"auth.jwt.jwks_file"} // excludes jwks_url
 	for _, f := range config.Fields() {
 		path := strings.Replace(strings.TrimSuffix(f, "_file"), "signers.secret", "signers.minter.secret", 1)
-		if !used[path] && !slices.Contains(exclusive, f) {
+		if !used[path] {
 			t.Errorf("testdata/full.yaml does not use %s", f)
 		}
 	}

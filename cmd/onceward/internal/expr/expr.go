@@ -68,7 +68,7 @@ type Request struct {
 // Principal is the variable principal.
 type Principal struct {
 	ID     string         `cel:"id"`
-	Method string         `cel:"method"` // how it was authenticated: jwt, api_key, mtls, bearer, none
+	Method string         `cel:"method"` // how it was authenticated: jwt, key, mtls, bearer, none
 	Claims map[string]any `cel:"-"`      // the variable claims: what the token says
 }
 

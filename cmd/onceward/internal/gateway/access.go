@@ -2,8 +2,11 @@ package gateway
 
 import (
 	"context"
+	"errors"
 	"net/http"
+	"time"
 
+	"github.com/onceward/onceward/cmd/onceward/internal/auth"
 	"github.com/onceward/onceward/cmd/onceward/internal/expr"
 )
 
@@ -36,6 +39,10 @@ func InputOf(ctx context.Context) *expr.Input {
 // admit lets only requests through that are authenticated and that the
 // route allows, and remembers whose they are.
 func (g *Gateway) admit(route *Route, next http.Handler) http.Handler {
+	within := next
+	if g.cfg.Quota != nil {
+		within = g.cfg.Quota(next)
+	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		c, p := g.identify(r, route.params)
 		if p != nil {
@@ -49,7 +56,7 @@ func (g *Gateway) admit(route *Route, next http.Handler) http.Handler {
 				return
 			}
 		}
-		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), callerKey{}, c)))
+		within.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), callerKey{}, c)))
 	})
 }
 
@@ -57,7 +64,7 @@ func (g *Gateway) admit(route *Route, next http.Handler) http.Handler {
 func (g *Gateway) identify(r *http.Request, params []string) (*caller, *problem) {
 	principal, err := g.cfg.Authenticate(r)
 	if err != nil {
-		return nil, unauthorized(err)
+		return nil, g.unauthorized(r, err)
 	}
 	c := &caller{principal: principal, scope: principal.ID, request: expr.NewRequest(r, params)}
 	if g.cfg.Scope == nil {
@@ -70,11 +77,27 @@ func (g *Gateway) identify(r *http.Request, params []string) (*caller, *problem)
 	return c, nil
 }
 
-func unauthorized(err error) *problem {
-	return &problem{
-		Code: codeUnauthorized, Status: http.StatusUnauthorized,
-		Title: "The request is not authorized", Detail: err.Error(), challenge: true,
+// unauthorized answers a request without a principal. What was wrong with its
+// credentials is said only where the words were written for the client.
+func (g *Gateway) unauthorized(r *http.Request, err error) *problem {
+	if u, ok := errors.AsType[*auth.UnavailableError](err); ok {
+		g.cfg.Log.ErrorContext(r.Context(), "credentials cannot be checked", "err", u.Err)
+		return &problem{
+			Code: string(auth.CodeAuthUnavailable), Status: http.StatusServiceUnavailable,
+			Title: "Credentials cannot be checked", Detail: "Nothing was done. Send the request again with the same key.",
+			Retryable: true, retryAfter: max(u.RetryAfter, time.Second),
+		}
 	}
+	p := &problem{
+		Code: codeUnauthorized, Status: http.StatusUnauthorized, Title: "The request is not authorized",
+		Detail: "Send credentials: a bearer token, an API key, or a client certificate where that is agreed on.", challenge: "Bearer",
+	}
+	if rejected, ok := errors.AsType[*auth.RejectedError](err); ok {
+		p.Detail, p.challenge = rejected.Reason, `Bearer error="invalid_token"`
+	} else if !errors.Is(err, auth.ErrNone) {
+		g.cfg.Log.ErrorContext(r.Context(), "authentication failed", "err", err)
+	}
+	return p
 }
 
 func forbidden(err error) *problem {

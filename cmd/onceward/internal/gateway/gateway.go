@@ -32,6 +32,8 @@ type Config struct {
 	Authenticate func(*http.Request) (*expr.Principal, error)
 	// Scope names the scope of a principal's keys. Nil: the principal's id.
 	Scope *expr.Program
+	// Quota bounds what a scope may use, by ScopeOf. Nil for no bound.
+	Quota func(http.Handler) http.Handler
 	// Ready reports what the gateway depends on, by name; nil errors are well.
 	Ready func(context.Context) map[string]error
 	Log   *slog.Logger

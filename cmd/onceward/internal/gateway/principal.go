@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/onceward/onceward/cmd/onceward/internal/auth"
 	"github.com/onceward/onceward/cmd/onceward/internal/expr"
 )
 
@@ -31,7 +32,7 @@ func Bearer(r *http.Request) (*expr.Principal, error) {
 	scheme, token, ok := strings.Cut(values[0], " ")
 	token = strings.TrimSpace(token)
 	if len(values) > 1 || !ok || !strings.EqualFold(scheme, "Bearer") || token == "" {
-		return nil, errors.New("send one Authorization header of the form: Bearer TOKEN, or none")
+		return nil, &auth.RejectedError{Reason: "send one Authorization header of the form: Bearer TOKEN, or none"}
 	}
 	sum := sha256.Sum256([]byte(token))
 	return &expr.Principal{ID: "bearer " + hex.EncodeToString(sum[:16]), Method: "bearer"}, nil

@@ -49,7 +49,7 @@ type problem struct {
 	Ledger        uint32         `json:"ledger,omitempty"`
 
 	retryAfter time.Duration
-	challenge  bool
+	challenge  string
 }
 
 // typed fills in the type, which names the code on the policy page.
@@ -59,8 +59,8 @@ func (p problem) typed() problem {
 }
 
 func (p problem) write(w http.ResponseWriter) {
-	if p.challenge {
-		w.Header().Set("WWW-Authenticate", "Bearer")
+	if p.challenge != "" {
+		w.Header().Set("WWW-Authenticate", p.challenge)
 	}
 	if p.retryAfter > 0 {
 		w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(p.retryAfter.Seconds()))))

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"reflect"
 	"strings"
 	"sync"
@@ -17,6 +18,7 @@ import (
 type generation struct {
 	cfg     *config.Config
 	gateway *gateway.Gateway
+	quota   func(http.Handler) http.Handler
 	chain   *chain // shared with the generation before, when it did not change
 
 	mu       sync.Mutex
@@ -45,13 +47,17 @@ func (s *Server) build(ctx context.Context, cfg *config.Config, before *generati
 	if err != nil {
 		return nil, err
 	}
-	authenticate, err := authenticator(cfg)
+	authenticate, err := s.authenticator(cfg)
 	if err != nil {
 		return nil, err
 	}
 	conf := gateway.Config{
 		Engine: s.engine, Routes: routes, Authenticate: authenticate, Ready: s.ready, Log: s.log,
 	}
+	if conf.Quota, err = s.quotas(cfg, before); err != nil {
+		return nil, err
+	}
+	g.quota = conf.Quota
 	if cfg.Auth.Scope != nil {
 		conf.Scope = cfg.Auth.Scope.Program
 	}
@@ -132,13 +138,14 @@ func (s *Server) mayBecome(cfg *config.Config) error {
 	was := s.cfg
 	var fixed []string
 	for name, same := range map[string]bool{
-		"listen":     was.Listen == cfg.Listen,
-		"admin":      was.Admin == cfg.Admin,
-		"store":      was.Store == cfg.Store,
-		"operations": was.Operations == cfg.Operations,
-		"limits":     was.Limits == cfg.Limits,
-		"tls":        (was.TLS == nil) == (cfg.TLS == nil),
-		"encryption": reflect.DeepEqual(was.Encryption, cfg.Encryption),
+		"listen":                was.Listen == cfg.Listen,
+		"admin":                 was.Admin == cfg.Admin,
+		"store":                 was.Store == cfg.Store,
+		"operations":            was.Operations == cfg.Operations,
+		"limits":                was.Limits == cfg.Limits,
+		"tls":                   (was.TLS == nil) == (cfg.TLS == nil),
+		"encryption":            reflect.DeepEqual(was.Encryption, cfg.Encryption),
+		"quotas.keys_in_flight": was.Quotas.KeysInFlight == cfg.Quotas.KeysInFlight,
 	} {
 		if !same {
 			fixed = append(fixed, name)
@@ -196,11 +203,7 @@ var errNotBuilt = errors.New("this binary was built without it")
 // unbuilt refuses what the file may say and this binary cannot do.
 func unbuilt(cfg *config.Config) error {
 	var errs []error
-	q := cfg.Quotas
 	for field, asked := range map[string]bool{
-		"encryption":                     cfg.Encryption != nil,
-		"quotas.keys_stored":             q.KeysStored > 0,
-		"quotas.requests_per_second":     q.RequestsPerSecond > 0,
 		"observability.metrics.listen":   cfg.Observability.Metrics.Listen != "",
 		"observability.tracing.endpoint": cfg.Observability.Tracing.Endpoint != "",
 	} {

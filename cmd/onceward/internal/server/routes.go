@@ -2,7 +2,6 @@ package server
 
 import (
 	"fmt"
-	"net/http"
 
 	"github.com/onceward/onceward/cmd/onceward/internal/config"
 	"github.com/onceward/onceward/cmd/onceward/internal/expr"
@@ -19,10 +18,7 @@ func (s *Server) routes(cfg *config.Config) ([]gateway.Route, error) {
 		if r.Allow != nil {
 			route.Allow = r.Allow.Program
 		}
-		var err error
-		if route.Options.Secret, err = secretBytes(cfg.Operations.FingerprintKey, s.opts.Getenv); err != nil {
-			return nil, fmt.Errorf("operations.fingerprint_key: %w", err)
-		}
+		route.Options.Secret = s.fingerprint
 		if r.IsContract() {
 			contractRoute(&route, r)
 		} else if err := s.proxyRoute(&route, r); err != nil {
@@ -74,24 +70,4 @@ func splitMethod(pattern string) (method, rest string, ok bool) {
 // proxyRoute makes the handler of a proxy route.
 func (s *Server) proxyRoute(_ *gateway.Route, _ *config.Route) error {
 	return fmt.Errorf("proxy: %w", errNotBuilt)
-}
-
-// authenticator makes what names a request's principal.
-func authenticator(cfg *config.Config) (func(*http.Request) (*expr.Principal, error), error) {
-	switch a := &cfg.Auth; {
-	case a.SingleTenant:
-		return gateway.SingleTenant, nil
-	case a.Bearer:
-		return gateway.Bearer, nil
-	default:
-		return nil, fmt.Errorf("auth: jwt, api_keys and mtls: %w", errNotBuilt)
-	}
-}
-
-// secretBytes reads a secret that may be left out. "hex:" introduces bytes.
-func secretBytes(s config.Secret, getenv func(string) string) ([]byte, error) {
-	if !s.Set() {
-		return nil, nil
-	}
-	return s.Bytes(getenv)
 }

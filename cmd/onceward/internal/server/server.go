@@ -44,7 +44,10 @@ type Server struct {
 	log    *slog.Logger
 	cfg    *config.Config // the first one: what it says of listeners and store stays
 	store  *storage.Handle
+	sealed onceward.Store // what the engine sees of the store
 	engine *onceward.Engine
+	// fingerprint keys the hashes of requests; empty for plain hashes.
+	fingerprint []byte
 
 	api, admin net.Listener
 	certs      *serving.Certificates // nil without TLS
@@ -138,8 +141,11 @@ func (s *Server) openStore(ctx context.Context) error {
 		defer cancel()
 		return s.store.Close(ctx)
 	})
+	if err := s.seal(ctx); err != nil {
+		return err
+	}
 	o := s.cfg.Operations
-	s.engine, err = onceward.New(crashpoint.Store(s.store.Store), onceward.Config{
+	s.engine, err = onceward.New(crashpoint.Store(s.sealed), onceward.Config{
 		Retention: o.Retention.Std(), Lease: o.Lease.Std(), OperationTimeout: o.Timeout.Std(),
 		StoreTimeout: o.StoreTimeout.Std(), MaxResponseBytes: int(o.MaxResponse), MaxWaiters: o.MaxWaiters,
 		MaxInFlightPerScope: s.cfg.Quotas.KeysInFlight, AcceptLateKeys: o.AcceptLateKeys,
@@ -188,7 +194,7 @@ func (s *Server) AdminURL() string { return "http://" + s.admin.Addr().String() 
 
 // Start adds everything that runs to the group.
 func (s *Server) Start(group *serving.Group) error {
-	lister, ok := s.store.Store.(onceward.Lister)
+	lister, ok := s.sealed.(onceward.Lister)
 	if !ok {
 		return errors.New("the store cannot list its records")
 	}

@@ -63,7 +63,19 @@ func Lookup(dsn string) (Driver, error) {
 	return d, nil
 }
 
-// Open opens the store of a DSN.
+// Create opens the store of a DSN, and creates or upgrades its schema first.
+func Create(ctx context.Context, dsn string) (*Handle, error) {
+	d, err := Lookup(dsn)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := d.Migrate(ctx, dsn); err != nil {
+		return nil, err
+	}
+	return d.Open(ctx, dsn)
+}
+
+// Open opens the store of a DSN, whose schema must be up to date.
 func Open(ctx context.Context, dsn string) (*Handle, error) {
 	d, err := Lookup(dsn)
 	if err != nil {
