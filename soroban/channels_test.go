@@ -47,6 +47,9 @@ func TestChannelsFillALedger(t *testing.T) {
 	const channels, rounds = 32, 3
 	inWorld(t, channels, func(w *world) {
 		p := w.process(w.store())
+		// An answer takes a moment of the fake time, which passes only when all
+		// who are going to ask have asked.
+		p.reply = func(_ string, body []byte) []byte { w.pass(10 * time.Millisecond); return body }
 		w.pass(500 * time.Millisecond) // between two ledgers
 		for round := range rounds {
 			var wg sync.WaitGroup

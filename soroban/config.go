@@ -2,6 +2,7 @@ package soroban
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -38,6 +39,12 @@ type Config struct {
 	// alone: recovery has nothing else, and retries must get the same bytes.
 	Render func(Result) onceward.Response
 
+	// OnOutcome is called with every final outcome, before the key is
+	// completed with its answer: at least once, again after a crash, with the
+	// same Result. Its error leaves the operation to recovery, which calls it
+	// again. It is where webhooks are put into their outbox. Nil for none.
+	OnOutcome func(context.Context, *onceward.Operation, Result, onceward.Response) error
+
 	// LedgerWindow is for how many ledgers an envelope may be applied, 3 to
 	// 1,000. A longer one survives longer outages, a shorter one finds out
 	// sooner. Default 16.
@@ -67,6 +74,10 @@ type Config struct {
 	// goes up to it, in steps of ten times the bid for an operation. At most
 	// 2^50. Default 50,000,000 (5 XLM).
 	MaxFee int64
+	// FeeBudget bounds what all envelopes together may cost, in stroops. Each
+	// counts in full when it is signed, whatever is charged for it in the end.
+	// Nil sets no bound. See NewBudget.
+	FeeBudget *Budget
 	// Logger receives what no caller gets to see. Default: discarded.
 	Logger *slog.Logger
 	// Now is the clock; it decides about leases only. Default time.Now.

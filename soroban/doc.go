@@ -89,6 +89,9 @@
 // is one whose network was reset under it, and one whose contract says that it
 // was executed by a transaction that cannot be found.
 //
+// What users have signed themselves is relayed by a Relay, which says what holds
+// for it.
+//
 // Not implemented: authorization by contracts (C…) or by several signers, and
 // fees that follow the network's own statistics.
 package soroban

@@ -134,6 +134,9 @@ func (s *Submitter) signBump(ctx context.Context, a *Attempt, fee int64) (*Bump,
 	if err != nil {
 		return nil, fmt.Errorf("soroban: hashing a fee bump: %w", err)
 	}
+	if err := s.spend(ctx, fee-a.bid().fee); err != nil {
+		return nil, err
+	}
 	sig, err := signed(ctx, signer, hash)
 	if err != nil {
 		return nil, err

@@ -65,6 +65,11 @@ type plan struct {
 	nonce      nonceOf
 	note       []byte
 	requestID  *RequestID // nil when the contract takes none
+	// Of a relayed authorization: the entries that its user has signed, their
+	// last ledger, and the most that the transaction may cost.
+	given  []xdr.SorobanAuthorizationEntry
+	until  uint32
+	maxFee int64
 }
 
 func (s *Submitter) plan(inv *Invocation, key onceward.Key) (*plan, error) {

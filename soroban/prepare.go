@@ -59,6 +59,9 @@ func (s *Submitter) sign(ctx context.Context, d *draft, tx *xdr.Transaction, max
 	if err != nil {
 		return nil, fmt.Errorf("soroban: hashing the transaction: %w", err)
 	}
+	if err := s.afford(ctx, d, int64(tx.Fee)); err != nil {
+		return nil, err
+	}
 	sig, err := signed(ctx, d.channel.signer, hash)
 	if err != nil {
 		return nil, err
@@ -111,6 +114,8 @@ func (s *Submitter) authorization(ctx context.Context, d *draft) (err error) {
 			return err
 		}
 		d.auth, d.until = invokeOp(tx).Auth, d.prior.AuthUntil
+	} else if d.plan.given != nil {
+		d.auth, d.until = d.plan.given, d.plan.until
 	} else {
 		if d.sim, err = s.simulate(ctx, d); err != nil {
 			return err

@@ -2,6 +2,7 @@ package soroban
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/stellar/go-stellar-sdk/keypair"
@@ -38,6 +39,9 @@ func (s keySigner) String() string { return s.key.Address() }
 // found out on the ledger, for a fee.
 func signed(ctx context.Context, s Signer, hash [32]byte) ([]byte, error) {
 	sig, err := s.Sign(ctx, hash)
+	if e, ok := errors.AsType[*LimitError](err); ok {
+		return nil, &UnavailableError{Reason: fmt.Sprintf("the limit %q of signer %s is reached", e.Name, s.Address()), RetryAfter: e.RetryAfter}
+	}
 	if err != nil {
 		return nil, fmt.Errorf("soroban: signing as %s: %w", s.Address(), err)
 	}

@@ -125,6 +125,9 @@ func (s *Submitter) Submit(ctx context.Context, op *onceward.Operation, inv Invo
 	}
 	res, err := s.drive(ctx, op, p)
 	if err == nil {
+		err = s.announce(ctx, op, res)
+	}
+	if err == nil {
 		op.Conclude(onceward.Completed, "")
 		return res, nil
 	}
@@ -160,7 +163,22 @@ func (s *Submitter) Reconcile(ctx context.Context, op *onceward.Operation) (once
 		}
 		res = &done
 	}
+	if err := s.announce(ctx, op, *res); err != nil {
+		return onceward.Verdict{}, err
+	}
 	return onceward.Verdict{Decision: onceward.Completed, Response: s.cfg.Render(*res)}, nil
+}
+
+// announce tells Config.OnOutcome how the operation ended. The outcome is
+// stored, so that a failure is repaired by recovery.
+func (s *Submitter) announce(ctx context.Context, op *onceward.Operation, res Result) error {
+	if s.cfg.OnOutcome == nil {
+		return nil
+	}
+	if err := s.cfg.OnOutcome(ctx, op, res, s.cfg.Render(res)); err != nil {
+		return fmt.Errorf("%w: announcing the outcome: %w", onceward.ErrPark, err)
+	}
+	return nil
 }
 
 // ending is how an operation ends that has no result. Its own error leaves

@@ -9,7 +9,8 @@
 // are processor time of the whole process, garbage collection included.
 //
 // "added" is the guarded handler less the bare one less the store's own part:
-// what engine and middleware do. For a replay the handler does not run, so that
+// what engine and middleware do, together with what the records that the store
+// keeps cost the collector. A store that does nothing leaves that out. For a replay the handler does not run, so that
 // its time is no part of it.
 package main
 
@@ -77,6 +78,7 @@ const (
 	sideNoKey       = "no_key"
 	sideNew         = "new_key"
 	sideReplay      = "replay"
+	sideUnstored    = "new_key_no_store"
 	sideStoreNew    = "store_new_key"
 	sideStoreReplay = "store_replay"
 )
@@ -87,6 +89,7 @@ func sides() []side {
 		{sideNoKey, keyless()},
 		{sideNew, newKey()},
 		{sideReplay, replay()},
+		{sideUnstored, unstored()},
 		{sideStoreNew, storeNew()},
 		{sideStoreReplay, storeReplay()},
 	}
@@ -94,18 +97,21 @@ func sides() []side {
 
 // report is what is printed. Its JSON names are read by other programs.
 type report struct {
-	Rounds       int  `json:"rounds"`
-	Requests     int  `json:"requests"` // of each side, in a round
-	Bare         cost `json:"bare"`
-	NoKey        cost `json:"no_key"`
-	NewKey       cost `json:"new_key"`
-	Replay       cost `json:"replay"`
-	StoreNewKey  cost `json:"store_new_key"`
-	StoreReplay  cost `json:"store_replay"`
-	AddedNoKey   cost `json:"added_no_key"`
-	AddedNewKey  cost `json:"added_new_key"`
-	AddedReplay  cost `json:"added_replay"`
-	AddedPercent struct {
+	Rounds      int  `json:"rounds"`
+	Requests    int  `json:"requests"` // of each side, in a round
+	Bare        cost `json:"bare"`
+	NoKey       cost `json:"no_key"`
+	NewKey      cost `json:"new_key"`
+	Replay      cost `json:"replay"`
+	Unstored    cost `json:"new_key_no_store"`
+	StoreNewKey cost `json:"store_new_key"`
+	StoreReplay cost `json:"store_replay"`
+	AddedNoKey  cost `json:"added_no_key"`
+	AddedNewKey cost `json:"added_new_key"`
+	AddedReplay cost `json:"added_replay"`
+	// AddedUnstored is what a new key adds on a store that does nothing.
+	AddedUnstored cost `json:"added_new_key_no_store"`
+	AddedPercent  struct {
 		NoKey float64 `json:"no_key"`
 	} `json:"added_percent"`
 }
@@ -114,11 +120,12 @@ func newReport(rounds, requests int, costs map[string]cost) *report {
 	r := &report{
 		Rounds: rounds, Requests: requests,
 		Bare: costs[sideBare], NoKey: costs[sideNoKey], NewKey: costs[sideNew], Replay: costs[sideReplay],
-		StoreNewKey: costs[sideStoreNew], StoreReplay: costs[sideStoreReplay],
+		StoreNewKey: costs[sideStoreNew], StoreReplay: costs[sideStoreReplay], Unstored: costs[sideUnstored],
 	}
 	r.AddedNoKey = r.NoKey.less(r.Bare)
 	r.AddedNewKey = r.NewKey.less(r.Bare).less(r.StoreNewKey)
 	r.AddedReplay = r.Replay.less(r.StoreReplay)
+	r.AddedUnstored = r.Unstored.less(r.Bare)
 	if r.Bare.Nanos > 0 {
 		r.AddedPercent.NoKey = tenth(100 * r.AddedNoKey.Nanos / r.Bare.Nanos)
 	}
@@ -136,11 +143,13 @@ func (r *report) print(w io.Writer) error {
 		{"bare handler", r.Bare},
 		{"guarded, no key", r.NoKey},
 		{"guarded, new key", r.NewKey},
+		{"guarded, new key, a store that does nothing", r.Unstored},
 		{"guarded, replay", r.Replay},
 		{"the store's part of a new key", r.StoreNewKey},
 		{"the store's part of a replay", r.StoreReplay},
 		{"added to a request without key", r.AddedNoKey},
 		{"added to a new key", r.AddedNewKey},
+		{"added to a new key, a store that does nothing", r.AddedUnstored},
 		{"added to a replay", r.AddedReplay},
 	} {
 		fmt.Fprintf(tab, "%s\t%.0f\t%.0f\t%.1f\t\n", row.name, row.Nanos, row.Bytes, row.Allocs)

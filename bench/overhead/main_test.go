@@ -29,7 +29,7 @@ func TestJSON(t *testing.T) {
 	if err := json.Unmarshal(out.Bytes(), &got); err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{sideBare, sideNoKey, sideNew, sideReplay, sideStoreNew, sideStoreReplay} {
+	for _, name := range []string{sideBare, sideNoKey, sideNew, sideReplay, sideUnstored, sideStoreNew, sideStoreReplay} {
 		c, ok := got[name].(map[string]any)
 		if !ok || c["ns_op"].(float64) <= 0 {
 			t.Errorf("%s: %v", name, got[name])

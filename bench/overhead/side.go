@@ -171,6 +171,32 @@ func replay() func() {
 	}
 }
 
+// nothing is a store that grants every claim and keeps nothing: what is left of
+// a guarded request on it is engine and middleware.
+type nothing struct{ onceward.Store }
+
+// Claim implements onceward.Store.
+func (nothing) Claim(_ context.Context, req onceward.ClaimRequest) (onceward.ClaimResult, error) {
+	return onceward.ClaimResult{Won: true, Record: onceward.Record{
+		Key: req.Key, Status: onceward.StatusStarted, Token: req.Token, Owner: req.Owner, Attempt: 1,
+		Kind: req.Kind, Policy: req.Policy, Retention: req.Retention, Fingerprint: req.Fingerprint, Detail: req.Detail,
+		ClaimedAt: req.Now, LeaseUntil: req.LeaseUntil, ExpiresAt: req.ExpiresAt,
+	}}, nil
+}
+
+// Complete implements onceward.Store.
+func (nothing) Complete(context.Context, onceward.CompleteRequest) error { return nil }
+
+// unstored is newKey on a store that does nothing.
+func unstored() func() {
+	names, n := keyNames(), 0
+	c := newCaller(guarded(nothing{}))
+	return func() {
+		must(c.call(names[n%fresh]), "a new key")
+		n++
+	}
+}
+
 // recording remembers what the engine asks of its store.
 type recording struct {
 	onceward.Store

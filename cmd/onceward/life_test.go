@@ -99,7 +99,7 @@ func TestReloadDropsNothing(t *testing.T) {
 
 func TestAsyncAnswers(t *testing.T) {
 	t.Parallel()
-	path := configFile(t, startChain(t, 3*time.Second), "wait: 0s", "sync_timeout: 500ms")
+	path := configFile(t, startChain(t, 3*time.Second), "    wait: 0s", "    sync_timeout: 500ms")
 	s := startServe(t, path)
 	for name, prefer := range map[string]string{"preferred": "respond-async", "too long": ""} {
 		t.Run(name, func(t *testing.T) {

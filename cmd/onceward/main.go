@@ -9,6 +9,7 @@
 //	onceward keys          look at keys and decide what is held; also operations, sweep, audit
 //	onceward apikeys       make and revoke API keys
 //	onceward keyring       the keys of encryption at rest
+//	onceward signer        a daemon that keeps secret keys and signs over a local socket
 //	onceward completion    completion for bash, zsh and fish
 //	onceward version       what this binary was built from
 //
@@ -40,6 +41,7 @@ type cli struct {
 	Serve    serveCommand       `cmd:"" help:"Serve the routes of a configuration file."`
 	Devchain devchainCommand    `cmd:"" help:"Run the development chain alone: a Stellar RPC for tests, with faults on request."`
 	Channels channelsCommand    `cmd:"" help:"Look after the accounts that supply sequence numbers."`
+	Signer   signerCommand      `cmd:"" help:"Run a daemon that keeps secret keys and signs over a local socket."`
 	Migrate  migrateCommand     `cmd:"" help:"Create or upgrade the schema of the store."`
 	Check    checkConfigCommand `cmd:"" name:"check-config" help:"Find every mistake in a configuration file."`
 	Version  versionCommand     `cmd:"" help:"Print what this binary was built from."`

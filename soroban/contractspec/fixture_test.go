@@ -137,6 +137,7 @@ func tupleCase(name string, types ...xdr.ScSpecTypeDef) xdr.ScSpecUdtUnionCaseV0
 func declared() []xdr.ScSpecEntry {
 	return []xdr.ScSpecEntry{
 		structure("Item", param{"name", tSymbol}, param{"amount", tI128}, param{"note", tOption(tString)}),
+		structure("Ticket", param{"amount", tI128}, param{"color", tUDT("Color")}, param{"notes", tVec(tString)}),
 		structure("Pair", param{"0", tU32}, param{"1", tAddress}),
 		structure("Empty"),
 		enum("Color", "Red", "Green"),
@@ -153,14 +154,14 @@ func echoes() map[string]xdr.ScSpecTypeDef {
 		"u128": tU128, "i128": tI128, "u256": tU256, "i256": tI256,
 		"bytes": tBytes, "bytes4": tBytesN(4), "string": tString, "symbol": tSymbol,
 		"address": tAddress, "muxed": tMuxed,
-		"opt_u32": tOption(tU32), "vec_i64": tVec(tI64), "tuple": tTuple(tBool, tString),
+		"opt_u32": tOption(tU32), "opt_addr": tOption(tAddress), "res_i128": tResult(tI128, tUDT("Error")), "vec_vec": tVec(tVec(tBytesN(2))), "vec_i64": tVec(tI64), "tuple": tTuple(tBool, tString),
 		"map_symbol": tMap(tSymbol, tU32), "map_u64": tMap(tU64, tBool), "map_i32": tMap(tI32, tBool),
 		"map_string": tMap(tString, tVoid), "map_bool": tMap(tBool, tU32), "map_bytes": tMap(tBytes, tU32),
 		"map_vec": tMap(tVec(tU32), tU32), "map_val": tMap(tVal, tU32), "map_addr": tMap(tAddress, tU32),
 		"map_i128": tMap(tI128, tU32), "map_i256": tMap(tI256, tU32), "map_muxed": tMap(tMuxed, tU32),
 		"map_map": tMap(tMap(tSymbol, tU32), tU32), "map_error": tMap(tError, tU32),
 		"vec_res": tVec(tResult(tU32, tUDT("Error"))),
-		"item":    tUDT("Item"), "pair": tUDT("Pair"), "empty": tUDT("Empty"), "color": tUDT("Color"),
+		"item":    tUDT("Item"), "ticket": tUDT("Ticket"), "pair": tUDT("Pair"), "empty": tUDT("Empty"), "color": tUDT("Color"),
 		"fault": tUDT("Error"), "tree": tUDT("Tree"), "missing": tUDT("Nowhere"),
 	}
 }

@@ -4,4 +4,6 @@
 //
 // It needs Node.js 20.19 or newer with npm, and installs the pinned packages with npm ci when they are missing. It does
 // not prove that every call of the SDK works: suite.js lists the calls made.
+//
+// Beside it, spec.js has the SDK's contract.Spec convert the corpus of package contractspec, both ways.
 package jstest

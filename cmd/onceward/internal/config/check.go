@@ -20,6 +20,7 @@ func (c *Config) check() {
 		c.bad("operations.lease", "%v is longer than the retention of %v", c.Operations.Lease, c.Operations.Retention)
 	}
 	c.checkChain()
+	c.checkSigners()
 	for i := range c.Routes {
 		c.checkRoute(i)
 	}
@@ -98,6 +99,12 @@ func (c *Config) failed(path string) bool {
 func (c *Config) checkChain() {
 	ch := c.Chain
 	if ch == nil {
+		if c.Relay != nil {
+			c.bad("relay", "needs a chain section")
+		}
+		if c.Webhook != nil {
+			c.bad("webhook", "needs a chain section: it tells of contract calls")
+		}
 		if i := slices.IndexFunc(c.Routes, func(r Route) bool { return r.IsContract() }); i >= 0 {
 			c.bad(routePath(i), "calls a contract, but there is no chain section")
 		}
@@ -111,13 +118,42 @@ func (c *Config) checkChain() {
 	}
 }
 
+// checkSigners finds signers without a key, and names that stand for none.
+func (c *Config) checkSigners() {
+	if c.Chain == nil {
+		return
+	}
+	for name, s := range c.Chain.Signers {
+		at := join("chain.signers", name)
+		switch {
+		case s.Secret.Set() == (s.Socket != "") && !c.failed(at):
+			c.bad(at, "needs exactly one of secret_env, secret_file and socket")
+		case (s.Socket == "") != (s.Address == "") && !c.failed(at):
+			c.bad(at, "socket and address belong together")
+		}
+	}
+	for i := range c.Routes {
+		c.knownSigner(routePath(i)+".signer", c.Routes[i].Signer)
+	}
+	if c.Relay != nil {
+		c.knownSigner("relay.fee_signer", c.Relay.FeeSigner)
+	}
+}
+
+func (c *Config) knownSigner(at, name string) {
+	names := slices.Sorted(maps.Keys(c.Chain.Signers))
+	if name != "" && !slices.Contains(names, name) {
+		c.bad(at, "unknown signer %q; %s", name, suggest(name, names))
+	}
+}
+
 // given reports whether the file has the field.
 func (c *Config) given(path string) bool { _, ok := c.doc.at[path]; return ok }
 
 // contractOnly and proxyOnly are the fields that mean nothing to the other
 // kind of route.
 var (
-	contractOnly = []string{"function", "args", "ignore", "signer", "sync_timeout"}
+	contractOnly = []string{"function", "args", "ignore", "signer", "budgets", "sync_timeout"}
 	proxyOnly    = []string{
 		"proxy_timeout", "proxy_host", "proxy_ca_file", "proxy_max_connections", "strip_prefix", "trusted_proxies",
 		"crash_policy", "when", "methods", "fail_open", "replay_headers", "replay",
@@ -175,12 +211,6 @@ func (c *Config) checkContract(r *Route, at string) {
 	}
 	if method, _, _ := splitPattern(r.Match); r.Match != "" && !slices.Contains([]string{"POST", "PUT", "PATCH", "DELETE"}, method) {
 		c.bad(at+".match", "a contract route writes: begin it with POST, PUT, PATCH or DELETE")
-	}
-	if r.Signer != "" && c.Chain != nil {
-		names := slices.Sorted(maps.Keys(c.Chain.Signers))
-		if !slices.Contains(names, r.Signer) {
-			c.bad(at+".signer", "unknown signer %q; %s", r.Signer, suggest(r.Signer, names))
-		}
 	}
 	used := make(map[string]bool)
 	for _, e := range r.Args {

@@ -13,6 +13,8 @@ type Config struct {
 	Chain         *Chain        `yaml:"chain" doc:"The Stellar network. Needed by contract routes."`
 	Limits        Limits        `yaml:"limits" doc:"Bounds on what clients can make the process use."`
 	Observability Observability `yaml:"observability" doc:"Logs, metrics and traces."`
+	Relay         *Relay        `yaml:"relay" doc:"Relay what users have signed themselves: POST /v1/transactions."`
+	Webhook       *Webhook      `yaml:"webhook" doc:"Post a signed message for every final outcome of a contract call."`
 	Routes        []Route       `yaml:"routes" required:"true" minItems:"1" maxItems:"1000" doc:"What is served. The most specific pattern wins, as in Go's net/http.ServeMux."`
 
 	doc *document
@@ -66,12 +68,54 @@ type Chain struct {
 	InclusionFee  int               `yaml:"inclusion_fee" default:"10000" min:"100" doc:"Bid for a place in a ledger, in stroops."`
 	MaxFee        int               `yaml:"max_fee" default:"50000000" min:"100" doc:"Most that one envelope may cost, in stroops."`
 	FundByFaucet  bool              `yaml:"fund_by_friendbot" default:"false" doc:"Create missing channel accounts through the RPC server's friendbot. Development networks only."`
+	FeeBudget     *Budget           `yaml:"fee_budget" doc:"Most that all envelopes together may cost in a window, in stroops."`
 	ChannelsLease Duration          `yaml:"channel_lease" default:"30s" min:"100ms" doc:"How long a process that died keeps its channels from others."`
 }
 
-// Signer is an account that authorizes calls.
+// Signer is an account that authorizes calls: its secret key, or a daemon that
+// has it.
 type Signer struct {
-	Secret Secret `yaml:"secret" required:"true" doc:"Secret key, S…."`
+	Secret    Secret `yaml:"secret" doc:"Secret key, S…. Exactly one of secret and socket."`
+	Socket    string `yaml:"socket" doc:"Socket of onceward signer, which keeps the key."`
+	Address   string `yaml:"address" pattern:"^G[A-Z2-7]{55}$" doc:"Account that the daemon at socket signs for, G…."`
+	PerMinute int    `yaml:"per_minute" default:"0" min:"0" doc:"Most signatures in a minute, of all instances together; 0 for no bound."`
+	PerDay    int    `yaml:"per_day" default:"0" min:"0" doc:"Most signatures in a day, of all instances together; 0 for no bound."`
+}
+
+// Budget is how much may be used up in a window of time.
+type Budget struct {
+	Limit  string   `yaml:"limit" required:"true" pattern:"^[0-9]{1,39}$" doc:"How much, in quotes."`
+	Window Duration `yaml:"window" required:"true" min:"1s" doc:"In how long."`
+}
+
+// RouteBudget bounds what all operations of a route use up together.
+type RouteBudget struct {
+	Param  string   `yaml:"param" doc:"Integer parameter of the function whose values are summed up. Without one operations are counted."`
+	Limit  string   `yaml:"limit" required:"true" pattern:"^[0-9]{1,39}$" doc:"How much, in quotes."`
+	Window Duration `yaml:"window" required:"true" min:"1s" doc:"In how long."`
+}
+
+// Relay takes what users have signed.
+type Relay struct {
+	Allow     []Allowed `yaml:"allow" required:"true" minItems:"1" maxItems:"1000" doc:"What users may call."`
+	Nested    []Allowed `yaml:"allow_nested" maxItems:"1000" doc:"What an authorization may cover besides, beneath the call itself."`
+	FeeSigner string    `yaml:"fee_signer" doc:"Signer that pays for users' transactions, of chain.signers. Without one users pay."`
+	MaxFee    int       `yaml:"max_fee" default:"0" min:"0" doc:"Most that one may cost, in stroops; 0 for chain.max_fee."`
+	Wait      Duration  `yaml:"wait" default:"0s" min:"0s" max:"5m" doc:"How long a request waits for the answer of another one with its key."`
+}
+
+// Allowed is a function that users may call.
+type Allowed struct {
+	Contract string `yaml:"contract" required:"true" pattern:"^C[A-Z2-7]{55}$" doc:"Contract address, C…."`
+	Function string `yaml:"function" required:"true" pattern:"^([*]|[A-Za-z_][A-Za-z0-9_]{0,31})$" doc:"Function, or * for all."`
+}
+
+// Webhook posts outcomes.
+type Webhook struct {
+	Name          string `yaml:"name" pattern:"^[a-z0-9-]{1,64}$" default:"default" doc:"Name of the outbox that messages wait in."`
+	URL           string `yaml:"url" required:"true" format:"url" doc:"Receiver; https, unless allow_insecure."`
+	Secret        Secret `yaml:"secret" required:"true" doc:"Secret that signs messages, whsec_…; several, separated by spaces, all sign."`
+	AllowInsecure bool   `yaml:"allow_insecure" default:"false" doc:"Admit http, and receivers on loopback and private addresses."`
 }
 
 // Channels derives the channel accounts.

@@ -10,6 +10,7 @@ type Route struct {
 	Args        map[string]Expr `yaml:"args" vars:"request,body,principal,claims,scope" result:"json" doc:"An expression for each parameter of the function. Its type comes from the contract's own description; a member of the body, such as body.to, is passed on digit for digit."`
 	Ignore      map[string]Size `yaml:"ignore" max:"64KiB" doc:"Further members of the body: texts of at most so many bytes, compared with those of a retry but not sent to the contract."`
 	Signer      string          `yaml:"signer" doc:"Signer that authorizes the call, of chain.signers. Without one the chain does not guard against a second success."`
+	Budgets     []RouteBudget   `yaml:"budgets" maxItems:"16" doc:"Bounds on what all operations of the route use up together: 429 beyond."`
 	SyncTimeout Duration        `yaml:"sync_timeout" default:"20s" min:"10ms" max:"5m" doc:"How long a request waits for the chain before it gets 202 and Location."`
 
 	Proxy          string   `yaml:"proxy" format:"backend" doc:"Backend, http(s)://host[:port][/prefix] or h2c://…. Makes this a proxy route."`

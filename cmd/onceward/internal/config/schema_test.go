@@ -62,7 +62,7 @@ func TestTheFullFileIsFull(t *testing.T) {
 		used[strings.Join(names, ".")] = true
 	})
 	for _, f := range config.Fields() {
-		path := strings.Replace(strings.TrimSuffix(f, "_file"), "signers.secret", "signers.minter.secret", 1)
+		path := strings.NewReplacer("signers.secret", "signers.minter.secret", "signers.per", "signers.minter.per", "signers.", "signers.payer.").Replace(strings.TrimSuffix(f, "_file"))
 		if !used[path] {
 			t.Errorf("testdata/full.yaml does not use %s", f)
 		}

@@ -25,6 +25,7 @@ const (
 	envMinter   = "ONCEWARD_DEV_MINTER"
 	envNonce    = "ONCEWARD_DEV_NONCE"
 	envChannels = "ONCEWARD_DEV_CHANNELS"
+	envWebhook  = "ONCEWARD_DEV_WEBHOOK_SECRET"
 )
 
 // fields are what the flags change in the file.
@@ -36,6 +37,7 @@ type fields struct {
 	PollInterval                   config.Duration
 	Channels                       int
 	Content, Votes, Reward         string
+	WebhookURL                     string
 }
 
 // File is the configuration file of the flags, for a chain at rpc.
@@ -46,10 +48,10 @@ func (c *Config) File(rpc, passphrase string) ([]byte, error) {
 		MinterSeed: devchain.DevAdminSeed,
 		Lease:      config.Duration(c.Lease), RecoverInterval: config.Duration(max(c.Lease/2, 50*time.Millisecond)),
 		Wait: config.Duration(c.Wait), PollInterval: config.Duration(max(c.LedgerInterval/4, 20*time.Millisecond)),
-		Channels: c.Channels,
-		Content:  devchain.ContractID(passphrase, "content"),
-		Votes:    devchain.ContractID(passphrase, "votes"),
-		Reward:   devchain.ContractID(passphrase, "reward"),
+		Channels: c.Channels, WebhookURL: c.WebhookURL,
+		Content: devchain.ContractID(passphrase, "content"),
+		Votes:   devchain.ContractID(passphrase, "votes"),
+		Reward:  devchain.ContractID(passphrase, "reward"),
 	}
 	var out bytes.Buffer
 	if err := fileTemplate.Execute(&out, f); err != nil {
@@ -68,10 +70,12 @@ func Print(c Config) ([]byte, error) {
 	return c.File(rpc, devchain.DefaultPassphrase)
 }
 
-// getenv answers for the environment variables of the file with the secrets
-// that are kept beside the data.
-func (s secrets) getenv(name string) string {
+// getenv answers for the environment variables of the file: with the secrets
+// that are kept beside the data, and with that of a flag.
+func (s secrets) getenv(webhook, name string) string {
 	switch name {
+	case envWebhook:
+		return webhook
 	case envMinter:
 		return devchain.DevAdminSeed
 	case envNonce:

@@ -32,6 +32,8 @@ type Config struct {
 	LedgerInterval time.Duration
 	Lease          time.Duration
 	Wait           time.Duration
+	WebhookURL     string
+	WebhookSecret  string
 	Channels       int
 	Out            io.Writer
 	Log            *slog.Logger
@@ -76,8 +78,9 @@ func (p *process) openServer(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	getenv := func(name string) string { return secrets.getenv(p.cfg.WebhookSecret, name) }
 	p.server, err = server.New(ctx, server.Options{
-		Load: p.load, Getenv: secrets.getenv, Migrate: true, Log: p.cfg.Log,
+		Load: p.load, Getenv: getenv, Migrate: true, Log: p.cfg.Log,
 	})
 	if err != nil {
 		return err

@@ -27,6 +27,8 @@ type Config struct {
 	// Contracts and Submitter serve the contract routes; nil without any.
 	Contracts *Contracts
 	Submitter *soroban.Submitter
+	// Relay is the endpoint that takes what users have signed; nil for none.
+	Relay *RelayRoute
 	// Authenticate names the principal of a request; its error is answered
 	// with 401 and its text.
 	Authenticate func(*http.Request) (*expr.Principal, error)
@@ -62,6 +64,13 @@ func New(cfg Config) (*Gateway, error) {
 		if r.Published {
 			published = append(published, oncehttp.PolicyRoute{Pattern: r.Pattern, Options: r.Options})
 		}
+	}
+	if cfg.Relay != nil {
+		route, err := g.relay(cfg.Relay)
+		if err != nil {
+			return nil, err
+		}
+		published = append(published, route)
 	}
 	g.mux.HandleFunc("GET /v1/operations", g.operationByKey)
 	g.mux.HandleFunc("GET /v1/operations/{id}", g.operationByID)

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"net/http"
 	"strconv"
 	"time"
@@ -22,11 +23,12 @@ const (
 
 // attemptView is one signed envelope, for whoever asks what became of a key.
 type attemptView struct {
-	Attempt   int    `json:"attempt"`
-	TxHash    string `json:"tx_hash"`
-	Channel   string `json:"channel"`
-	Sequence  string `json:"sequence"`
-	MaxLedger uint32 `json:"max_ledger"`
+	Attempt  int    `json:"attempt"`
+	TxHash   string `json:"tx_hash"`
+	Channel  string `json:"channel"`
+	Sequence string `json:"sequence"`
+	// MaxLedger is absent when only time bounds the envelope, as a user signed it.
+	MaxLedger uint32 `json:"max_ledger,omitempty"`
 	Outcome   string `json:"outcome"`
 }
 
@@ -140,6 +142,9 @@ func (g *Gateway) view(rec *onceward.Record) (operationView, error) {
 			Attempt: a.Number, TxHash: a.Hash, Channel: a.Channel, Sequence: strconv.FormatInt(a.Sequence, 10),
 			MaxLedger: a.MaxLedger, Outcome: outcome,
 		})
+		if a.MaxLedger == math.MaxUint32 {
+			v.Attempts[len(v.Attempts)-1].MaxLedger = 0
+		}
 	}
 	if res := trail.Result; res != nil {
 		g.addResult(&v, res)

@@ -50,6 +50,8 @@ type Route struct {
 	// NaturalKey identifies the operation whatever key the client sends. Empty
 	// for none.
 	NaturalKey []*expr.Program
+	// Limits bound what all operations together use up.
+	Limits []Limit
 	// SyncTimeout is how long a request waits for the chain before it is
 	// answered with 202.
 	SyncTimeout time.Duration
@@ -82,7 +84,7 @@ func LoadContracts(ctx context.Context, rpc soroban.Ledgers, routes []Route, kno
 			}
 			c.specs[r.Contract] = spec
 		}
-		if err := c.check(r); err != nil {
+		if err := errors.Join(c.check(r), c.checkLimits(r)); err != nil {
 			errs = append(errs, fmt.Errorf("route %q: %w", r.Pattern, err))
 		}
 	}

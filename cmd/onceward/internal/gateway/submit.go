@@ -74,8 +74,17 @@ func (g *Gateway) submit(route *Route) http.Handler {
 		if run := runOf(r.Context()); run != nil {
 			run.claimed(op)
 		}
-		resp, err := g.cfg.Submitter.Do(r.Context(), op, callOf(r.Context()).invocation)
+		inv := callOf(r.Context()).invocation
+		giveBack, err := g.take(r.Context(), route, inv)
 		if err != nil {
+			g.limited(op, err).write(w)
+			return
+		}
+		resp, err := g.cfg.Submitter.Do(r.Context(), op, inv)
+		if err != nil {
+			if len(op.Checkpoints()) == 0 {
+				giveBack()
+			}
 			g.refusal(route, op, err).write(w)
 			return
 		}

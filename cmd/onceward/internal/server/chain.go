@@ -50,7 +50,7 @@ func (s *Server) connect(ctx context.Context, cfg *config.Config, routes []gatew
 		}
 	}
 	c := &chain{cfg: cfg.Chain, secrets: secrets}
-	if c.rpc, err = soroban.NewClient(soroban.ClientConfig{Timeout: cfg.Chain.CallTimeout.Std(), Header: secrets.headers}, cfg.Chain.RPC...); err != nil {
+	if c.rpc, err = soroban.NewClient(soroban.ClientConfig{Passphrase: cfg.Chain.Passphrase, Timeout: cfg.Chain.CallTimeout.Std(), Header: secrets.headers}, cfg.Chain.RPC...); err != nil {
 		return nil, err
 	}
 	c.contracts.Store(known)
@@ -89,10 +89,14 @@ func (c *chain) open(ctx context.Context, s *Server) error {
 	if err := soroban.EnsureChannels(ctx, c.rpc, channels, fund); err != nil {
 		return err
 	}
-	signers := make(map[string]soroban.Signer, len(c.secrets.signers))
-	for name, seed := range c.secrets.signers {
-		if signers[name], err = soroban.NewSigner(seed); err != nil {
-			return fmt.Errorf("chain.signers.%s: the secret is not a secret key (S…)", name)
+	signers, err := c.signers(s)
+	if err != nil {
+		return err
+	}
+	var fees *soroban.Budget
+	if b := c.cfg.FeeBudget; b != nil {
+		if fees, err = s.budget("fees", b.Limit, b.Window.Std()); err != nil {
+			return fmt.Errorf("chain.fee_budget: %w", err)
 		}
 	}
 	c.submitter, err = soroban.New(soroban.Config{
@@ -100,7 +104,7 @@ func (c *chain) open(ctx context.Context, s *Server) error {
 		NonceSecret: c.secrets.nonce, LedgerWindow: uint32(c.cfg.LedgerWindow), GuardWindow: uint32(c.cfg.GuardWindow), //nolint:gosec // bounded by the file's rules
 		PollInterval: c.cfg.PollInterval.Std(), CallTimeout: c.cfg.CallTimeout.Std(), ChannelLease: c.cfg.ChannelsLease.Std(),
 		ChannelWait: c.cfg.ChannelWait.Std(), MaxQueue: c.cfg.MaxQueue, InclusionFee: int64(c.cfg.InclusionFee), MaxFee: int64(c.cfg.MaxFee),
-		Logger: s.log, Now: crashpoint.Now,
+		FeeBudget: fees, OnOutcome: s.announce, Logger: s.log, Now: crashpoint.Now,
 		Render: func(res soroban.Result) onceward.Response { return c.contracts.Load().Render(res) },
 	})
 	return err
@@ -120,6 +124,9 @@ func readChainSecrets(cfg *config.Chain, getenv func(string) string) (chainSecre
 	out.seed, err = cfg.Channels.Seed.Bytes(getenv)
 	note("channels.seed", err)
 	for name, signer := range cfg.Signers {
+		if signer.Socket != "" {
+			continue
+		}
 		out.signers[name], err = signer.Secret.Read(getenv)
 		note("signers."+name, err)
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/onceward/onceward"
 	"github.com/onceward/onceward/cmd/onceward/internal/config"
 	"github.com/onceward/onceward/cmd/onceward/internal/gateway"
+	"github.com/onceward/onceward/soroban"
 )
 
 // generation is what one configuration serves.
@@ -20,6 +21,8 @@ type generation struct {
 	gateway *gateway.Gateway
 	quota   func(http.Handler) http.Handler
 	chain   *chain // shared with the generation before, when it did not change
+
+	relay *soroban.Relay // nil for none
 
 	mu       sync.Mutex
 	requests int
@@ -66,16 +69,28 @@ func (s *Server) build(ctx context.Context, cfg *config.Config, before *generati
 			return nil, err
 		}
 		conf.Contracts, conf.Submitter = g.chain.contracts.Load(), g.chain.submitter
+		if g.relay, err = g.chain.relay(cfg.Relay); err != nil {
+			return nil, err
+		}
+		if g.relay != nil {
+			conf.Relay = &gateway.RelayRoute{Pattern: relayPattern, Kind: relayKind, Relay: g.relay, Wait: cfg.Relay.Wait.Std()}
+		}
 	}
 	if g.gateway, err = gateway.New(conf); err != nil {
 		return nil, err
 	}
-	return g, s.register(routes)
+	return g, s.register(routes, g.relay != nil)
 }
 
 // register makes the recovery of contract routes known to the engine. It is
 // never undone: operations of a route that is gone are finished, too.
-func (s *Server) register(routes []gateway.Route) error {
+func (s *Server) register(routes []gateway.Route, relay bool) error {
+	if relay && !s.kinds[relayKind] {
+		if err := s.engine.Register(relayKind, s.reconcileRelayed); err != nil {
+			return err
+		}
+		s.kinds[relayKind] = true
+	}
 	for i := range routes {
 		r := &routes[i]
 		if r.Contract == "" || s.kinds[r.Kind] {

@@ -20,7 +20,9 @@ func (s *Server) routes(cfg *config.Config) ([]gateway.Route, error) {
 		}
 		route.Options.Secret = s.fingerprint
 		if r.IsContract() {
-			contractRoute(&route, r)
+			if err := s.contractRoute(&route, r); err != nil {
+				return nil, fmt.Errorf("route %q: %w", r.Match, err)
+			}
 		} else if err := s.proxyRoute(&route, r); err != nil {
 			return nil, fmt.Errorf("route %q: %w", r.Match, err)
 		}
@@ -41,7 +43,7 @@ func keyRules(r *config.Route) oncehttp.Options {
 	return opts
 }
 
-func contractRoute(out *gateway.Route, r *config.Route) {
+func (s *Server) contractRoute(out *gateway.Route, r *config.Route) error {
 	out.Contract, out.Function, out.Signer, out.SyncTimeout = r.Contract, r.Function, r.Signer, r.SyncTimeout.Std()
 	out.Args = make(map[string]*expr.Program, len(r.Args))
 	for param, e := range r.Args {
@@ -54,8 +56,16 @@ func contractRoute(out *gateway.Route, r *config.Route) {
 	for _, e := range r.NaturalKey {
 		out.NaturalKey = append(out.NaturalKey, e.Program)
 	}
+	for i, b := range r.Budgets {
+		budget, err := s.budget(fmt.Sprintf("route %.64s %d", r.Kind(), i), b.Limit, b.Window.Std())
+		if err != nil {
+			return fmt.Errorf("budgets[%d]: %w", i, err)
+		}
+		out.Limits = append(out.Limits, gateway.Limit{Param: b.Param, Budget: budget})
+	}
 	method, _, _ := splitMethod(r.Match)
 	out.Options.Methods = []string{method}
+	return nil
 }
 
 func splitMethod(pattern string) (method, rest string, ok bool) {

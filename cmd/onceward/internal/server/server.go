@@ -25,6 +25,7 @@ import (
 	"github.com/onceward/onceward/cmd/onceward/internal/crashpoint"
 	"github.com/onceward/onceward/cmd/onceward/internal/serving"
 	"github.com/onceward/onceward/cmd/onceward/internal/storage"
+	"github.com/onceward/onceward/webhook"
 )
 
 // Options of a Server.
@@ -46,6 +47,7 @@ type Server struct {
 	store  *storage.Handle
 	sealed onceward.Store // what the engine sees of the store
 	engine *onceward.Engine
+	outbox *webhook.Outbox // nil without a receiver
 	// fingerprint keys the hashes of requests; empty for plain hashes.
 	fingerprint []byte
 
@@ -66,7 +68,7 @@ func New(ctx context.Context, opts Options) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{opts: opts, log: opts.Log, cfg: cfg, kinds: make(map[string]bool)}
-	for _, step := range []func(context.Context) error{s.listen, s.openStore, s.first} {
+	for _, step := range []func(context.Context) error{s.listen, s.openStore, s.openOutbox, s.first} {
 		if err := step(ctx); err != nil {
 			return nil, errors.Join(err, s.Close())
 		}
@@ -204,6 +206,9 @@ func (s *Server) Start(group *serving.Group) error {
 	}
 	group.Go("engine", s.engine.Run)
 	group.Go("gateway", s.run)
+	if s.outbox != nil {
+		group.Go("webhooks", s.outbox.Run)
+	}
 	l := s.cfg.Limits
 	group.Drain(func() { s.stopping.Store(true) }, l.DrainDelay.Std(), l.DrainTimeout.Std())
 	group.Serve(serving.Server{Name: "admin", Listener: s.admin, Handler: page})

@@ -1,0 +1,163 @@
+package gateway
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"time"
+
+	"github.com/onceward/onceward"
+	"github.com/onceward/onceward/oncehttp"
+	"github.com/onceward/onceward/soroban"
+)
+
+// maxRelayBody bounds the body of a relayed transaction, whose base64 the
+// relay itself bounds closer.
+const maxRelayBody = 300 << 10
+
+// RelayRoute is the endpoint that relays what users have signed.
+type RelayRoute struct {
+	// Pattern is a ServeMux pattern with a method, such as "POST /v1/transactions".
+	Pattern string
+	// Kind names the operations in listings and in recovery.
+	Kind  string
+	Relay *soroban.Relay
+	// Wait is how long a request waits for another's answer to the same key.
+	Wait time.Duration
+}
+
+// relay makes the endpoint.
+func (g *Gateway) relay(route *RelayRoute) (oncehttp.PolicyRoute, error) {
+	var none oncehttp.PolicyRoute
+	opts := oncehttp.Options{
+		Scope: ScopeOf, Kind: route.Kind, Policy: onceward.Reconcile, Wait: route.Wait,
+		MaxBodyBytes: maxRelayBody, Logger: g.cfg.Log,
+		// What was signed is one operation, whatever keys it comes under.
+		NaturalKey: func(req *http.Request, _ []byte) ([]string, error) {
+			return relayedOf(req.Context()).Natural(), nil
+		},
+	}
+	once, err := oncehttp.New(g.cfg.Engine, opts)
+	if err != nil {
+		return none, fmt.Errorf("route %s: %w", route.Pattern, err)
+	}
+	g.mux.Handle(route.Pattern, own(g.admit(&Route{Pattern: route.Pattern}, g.checkedRelay(route, once(g.submitRelay(route))))))
+	return oncehttp.PolicyRoute{Pattern: route.Pattern, Options: opts}, nil
+}
+
+type relayedKey struct{}
+
+func relayedOf(ctx context.Context) *soroban.Relayed {
+	x, _ := ctx.Value(relayedKey{}).(*soroban.Relayed)
+	return x
+}
+
+// checkedRelay lets only through what the policy admits, before a key is
+// claimed.
+func (g *Gateway) checkedRelay(route *RelayRoute, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || media != "application/json" {
+			problem{
+				Code: codeUnsupportedMedia, Status: http.StatusUnsupportedMediaType,
+				Title: "This endpoint takes JSON", Detail: "Send the body with Content-Type: application/json.",
+			}.write(w)
+			return
+		}
+		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxRelayBody))
+		if err != nil {
+			bodyProblem(err, maxRelayBody).write(w)
+			return
+		}
+		x, err := relayBody(route.Relay, body)
+		if refused, ok := errors.AsType[*soroban.RelayError](err); ok {
+			relayRefusal(refused).write(w)
+			return
+		}
+		if err != nil {
+			invalid(err).write(w)
+			return
+		}
+		r = r.WithContext(context.WithValue(r.Context(), relayedKey{}, x))
+		r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
+		next.ServeHTTP(w, r)
+	})
+}
+
+// Members of the body of a relayed request.
+const (
+	memberTransaction   = "xdr"
+	memberAuthorization = "authorization"
+	memberInvocation    = "invocation"
+)
+
+// relayBody reads {"xdr": …} or {"authorization": …, "invocation": …}.
+func relayBody(relay *soroban.Relay, body []byte) (*soroban.Relayed, error) {
+	given, err := members(body)
+	if err != nil {
+		return nil, err
+	}
+	texts := make(map[string]string, len(given))
+	for name, raw := range given {
+		var text string
+		switch name {
+		case memberTransaction, memberAuthorization, memberInvocation:
+		default:
+			return nil, &fieldError{Pointer: pointer(name), Detail: "is unknown; this endpoint takes xdr, or authorization and invocation"}
+		}
+		if err := json.Unmarshal(raw, &text); err != nil || text == "" {
+			return nil, &fieldError{Pointer: pointer(name), Expected: "string", Detail: "is not a string of base64"}
+		}
+		texts[name] = text
+	}
+	_, whole := texts[memberTransaction]
+	_, part := texts[memberAuthorization]
+	switch {
+	case whole && len(texts) == 1:
+		return relay.Transaction(texts[memberTransaction])
+	case part && !whole:
+		return relay.Authorization(texts[memberAuthorization], texts[memberInvocation])
+	}
+	return nil, &fieldError{Detail: "give xdr, a signed transaction, or authorization, a signed authorization entry, with or without its invocation"}
+}
+
+func (g *Gateway) submitRelay(route *RelayRoute) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		op, x := onceward.FromContext(r.Context()), relayedOf(r.Context())
+		resp, err := route.Relay.Do(r.Context(), op, x)
+		if err == nil {
+			send(w, resp)
+			return
+		}
+		var p problem
+		if refused, ok := errors.AsType[*soroban.RelayError](err); ok {
+			p = relayRefusal(refused)
+			p.Operation, p.Instance = op.ID().String(), "urn:uuid:"+op.ID().String()
+		} else {
+			p = g.refusal(&Route{Kind: route.Kind, Contract: x.Contract(), Function: x.Function()}, op, err)
+		}
+		p.write(w)
+	})
+}
+
+// relayRefusal turns a refusal into the client's answer. Its code is the
+// RelayError's behind "relay-".
+func relayRefusal(e *soroban.RelayError) problem {
+	p := problem{
+		Code: "relay-" + e.Code, Status: http.StatusUnprocessableEntity,
+		Title: "This is not relayed", Detail: e.Detail, TxHash: e.TxHash,
+	}
+	switch e.Code {
+	case soroban.RelayMalformed:
+		p.Status = http.StatusBadRequest
+	case soroban.RelayNotAllowed, soroban.RelayForeign:
+		p.Status = http.StatusForbidden
+	case soroban.RelayExpired, soroban.RelaySuperseded, soroban.RelaySequence:
+		p.Status, p.Title = http.StatusConflict, "This cannot be applied"
+	}
+	return p
+}
