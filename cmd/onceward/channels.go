@@ -77,7 +77,7 @@ func (f *channelStore) open(ctx context.Context, do func(onceward.Store) error) 
 			return fmt.Errorf("--store: %w", err)
 		}
 	}
-	h, err := storage.Open(ctx, f.Store)
+	h, err := storage.Create(ctx, f.Store)
 	if err != nil {
 		return err
 	}

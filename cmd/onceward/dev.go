@@ -15,6 +15,7 @@ type devCommand struct {
 	LedgerInterval time.Duration `default:"1s" help:"Time between two ledgers of the embedded chain (${default})."`
 	Lease          time.Duration `default:"2s" help:"How long a crash blocks a key (${default}); production uses 30s."`
 	Wait           time.Duration `default:"0s" help:"How long a request waits while another one with its key is running; 0 answers 409 at once (${default})."`
+	PrintConfig    bool          `help:"Print the configuration file that this is, for onceward serve, and stop."`
 	WebhookURL     string        `name:"webhook-url" placeholder:"URL" help:"Post a signed webhook there for every final outcome."`
 	WebhookSecret  string        `name:"webhook-secret" placeholder:"whsec_…" help:"Secret that signs webhooks; better set ONCEWARD_DEV_WEBHOOK_SECRET."`
 	Channels       int           `default:"8" help:"Accounts that supply sequence numbers: the number of transactions in one ledger (${default})."`
@@ -32,10 +33,19 @@ Stop it or kill it whenever you like; started again with the same --data it fini
 
 // Run serves until the process is told to stop.
 func (c *devCommand) Run(p *process) error {
-	return dev.Run(p.ctx, dev.Config{
+	cfg := dev.Config{
 		Listen: c.Listen, AdminListen: c.AdminListen, RPCListen: c.RPCListen, RPCURL: c.RPCURL,
 		Data: c.Data, LedgerInterval: c.LedgerInterval, Lease: c.Lease, Wait: c.Wait,
 		WebhookURL: c.WebhookURL, WebhookSecret: c.WebhookSecret,
 		Channels: c.Channels, Out: p.stdout, Log: p.log,
-	})
+	}
+	if !c.PrintConfig {
+		return dev.Run(p.ctx, cfg)
+	}
+	file, err := dev.Print(cfg)
+	if err != nil {
+		return err
+	}
+	_, err = p.stdout.Write(file)
+	return err
 }

@@ -3,6 +3,7 @@ package main_test
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -55,16 +56,18 @@ func TestMain(m *testing.M) {
 	}())
 }
 
-// server is a running "onceward dev".
+// server is a running "onceward dev" or "onceward serve".
 type server struct {
-	t     testing.TB
-	args  []string
-	cmd   *exec.Cmd
-	api   string
-	admin string
-	rpc   string
-	log   *lockedBuffer
-	done  chan struct{} // closed when the process has ended
+	t      testing.TB
+	args   []string
+	env    []string // beside the test's own
+	binary string   // instead of the one with the race detector
+	cmd    *exec.Cmd
+	api    string
+	admin  string
+	rpc    string
+	log    *lockedBuffer
+	done   chan struct{} // closed when the process has ended
 }
 
 // lockedBuffer collects what a process writes.
@@ -99,13 +102,14 @@ func startDev(t testing.TB, args ...string) *server {
 	return s
 }
 
-var addresses = regexp.MustCompile(`(?m)^  (API|Admin|Chain)\s+(http://\S+)`)
+var addresses = regexp.MustCompile(`(?m)^  (API|Admin|Chain)\s+(https?://\S+)`)
 
 // start runs the process, again with the same data after a stop, and returns
 // once it answers.
 func (s *server) start() {
 	s.t.Helper()
-	s.cmd = exec.CommandContext(context.Background(), binary, s.args...)
+	s.cmd = exec.CommandContext(context.Background(), cmp.Or(s.binary, binary), s.args...)
+	s.cmd.Env = append(os.Environ(), s.env...)
 	s.log = &lockedBuffer{}
 	s.cmd.Stderr = s.log
 	out, err := s.cmd.StdoutPipe()

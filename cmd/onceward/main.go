@@ -1,14 +1,17 @@
 // Command onceward makes the writes of an HTTP API happen exactly once.
 //
-//	onceward dev        everything embedded, to try it in a minute
-//	onceward devchain   the development chain alone
-//	onceward channels   create, list and retire channel accounts
-//	onceward keys       look at keys and decide what is held; also operations, sweep, audit
-//	onceward apikeys    make and revoke API keys
-//	onceward keyring    the keys of encryption at rest
-//	onceward completion completion for bash, zsh and fish
-//	onceward signer     a daemon that keeps secret keys and signs over a local socket
-//	onceward version    what this binary was built from
+//	onceward dev           everything embedded, to try it in a minute
+//	onceward serve         the gateway, from a configuration file
+//	onceward devchain      the development chain alone
+//	onceward channels      create, list and retire channel accounts
+//	onceward migrate       create or upgrade the store's schema
+//	onceward check-config  find mistakes in a configuration file
+//	onceward keys          look at keys and decide what is held; also operations, sweep, audit
+//	onceward apikeys       make and revoke API keys
+//	onceward keyring       the keys of encryption at rest
+//	onceward signer        a daemon that keeps secret keys and signs over a local socket
+//	onceward completion    completion for bash, zsh and fish
+//	onceward version       what this binary was built from
 //
 // Exit status: 0 done, 1 failed, 2 wrong usage.
 package main
@@ -34,11 +37,14 @@ const (
 // cli is the command line. Every flag can also be set in the environment, as
 // ONCEWARD_ and its name in capitals.
 type cli struct {
-	Dev      devCommand      `cmd:"" help:"Run everything embedded: SQLite, a development chain, three sample contract endpoints and an admin page."`
-	Devchain devchainCommand `cmd:"" help:"Run the development chain alone: a Stellar RPC for tests, with faults on request."`
-	Channels channelsCommand `cmd:"" help:"Look after the accounts that supply sequence numbers."`
-	Signer   signerCommand   `cmd:"" help:"Run a daemon that keeps secret keys and signs over a local socket."`
-	Version  versionCommand  `cmd:"" help:"Print what this binary was built from."`
+	Dev      devCommand         `cmd:"" help:"Run everything embedded: SQLite, a development chain, three sample contract endpoints and an admin page."`
+	Serve    serveCommand       `cmd:"" help:"Serve the routes of a configuration file."`
+	Devchain devchainCommand    `cmd:"" help:"Run the development chain alone: a Stellar RPC for tests, with faults on request."`
+	Channels channelsCommand    `cmd:"" help:"Look after the accounts that supply sequence numbers."`
+	Signer   signerCommand      `cmd:"" help:"Run a daemon that keeps secret keys and signs over a local socket."`
+	Migrate  migrateCommand     `cmd:"" help:"Create or upgrade the schema of the store."`
+	Check    checkConfigCommand `cmd:"" name:"check-config" help:"Find every mistake in a configuration file."`
+	Version  versionCommand     `cmd:"" help:"Print what this binary was built from."`
 
 	Keys       keysCommand       `cmd:"" help:"Look at keys, and decide what no program can."`
 	Operations operationsCommand `cmd:"" help:"Look at operations."`
@@ -55,7 +61,9 @@ type cli struct {
 type process struct {
 	ctx    context.Context //nolint:containedctx // handed to one command, once
 	stdout io.Writer
+	stderr io.Writer
 	log    *slog.Logger
+	level  slog.Level        // of log
 	model  *kong.Application // the command line, for its completion
 }
 
@@ -95,7 +103,10 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	}
 	level := slog.LevelInfo
 	_ = level.UnmarshalText([]byte(c.LogLevel)) // the enum admits only its names
-	p := &process{ctx: ctx, stdout: stdout, model: parser.Model, log: slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: level}))}
+	p := &process{
+		ctx: ctx, stdout: stdout, stderr: stderr, level: level, model: parser.Model,
+		log: slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: level})),
+	}
 	if err := command.Run(p); err != nil && !errors.Is(err, context.Canceled) {
 		fmt.Fprintln(stderr, "onceward:", err)
 		if _, usage := errors.AsType[usageError](err); usage {

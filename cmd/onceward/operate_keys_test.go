@@ -22,7 +22,7 @@ func TestAPIKeyCommands(t *testing.T) {
 	done(t, &key, "apikeys", "create", "--store", d.dsn, "acme", "--note=till 7", "--expires=24h", "--reason=new till", "-o", "json")
 	// A new Book each time: a gateway that has not seen the key yet.
 	knows := func() (auth.Principal, error) {
-		h, err := storage.Open(t.Context(), d.dsn)
+		h, err := storage.Create(t.Context(), d.dsn)
 		if err != nil {
 			t.Fatal(err)
 		}

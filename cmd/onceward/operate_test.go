@@ -72,7 +72,7 @@ type database struct {
 // use runs f on the store, as a gateway would have it.
 func (d *database) use(t testing.TB, f func(eng *onceward.Engine)) {
 	t.Helper()
-	h, err := storage.Open(t.Context(), d.dsn)
+	h, err := storage.Create(t.Context(), d.dsn)
 	if err != nil {
 		t.Fatal(err)
 	}

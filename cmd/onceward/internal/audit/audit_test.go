@@ -21,7 +21,7 @@ import (
 func open(t *testing.T) (*audit.Log, *sql.DB) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "once.db")
-	h, err := storage.Open(t.Context(), "sqlite:"+path)
+	h, err := storage.Create(t.Context(), "sqlite:"+path)
 	if err != nil {
 		t.Fatal(err)
 	}

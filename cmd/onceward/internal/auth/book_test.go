@@ -40,7 +40,7 @@ func TestAPIKeysAreSharedByGateways(t *testing.T) {
 	path := "sqlite:" + filepath.Join(t.TempDir(), "once.db")
 	var books []*auth.Book
 	for range 2 { // as two processes on one database
-		h, err := storage.Open(t.Context(), path)
+		h, err := storage.Create(t.Context(), path)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -69,7 +69,7 @@ func TestAPIKeysAreSharedByGateways(t *testing.T) {
 
 func storeOf(t *testing.T, dsn string) onceward.Store {
 	t.Helper()
-	h, err := storage.Open(t.Context(), dsn)
+	h, err := storage.Create(t.Context(), dsn)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,12 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"net/http"
-	"net/url"
+	"net"
 	"path/filepath"
-	"time"
 
+	"github.com/onceward/onceward/cmd/onceward/internal/serving"
 	"github.com/onceward/onceward/soroban"
 	"github.com/onceward/onceward/soroban/devchain"
 )
@@ -18,8 +16,6 @@ import (
 type network struct {
 	url        string
 	passphrase string
-	embedded   *devchain.Chain // nil when it runs elsewhere
-	rpc        soroban.Ledgers
 }
 
 func (p *process) openChain(ctx context.Context) error {
@@ -33,14 +29,19 @@ func (p *process) openChain(ctx context.Context) error {
 		return err
 	}
 	p.closers = append(p.closers, chain.Close)
-	l, err := p.open(ctx, p.cfg.RPCListen, "--rpc-listen")
+	l, err := serving.Listen(ctx, p.cfg.RPCListen, "--rpc-listen")
 	if err != nil {
 		return err
 	}
-	p.chain = &network{
-		url: "http://" + l.Addr().String(), passphrase: chain.Passphrase(), embedded: chain,
-	}
-	p.group.Serve("rpc", l, chain.Handler())
+	p.closers = append(p.closers, func() error {
+		if err := l.Close(); !errors.Is(err, net.ErrClosed) {
+			return err
+		}
+		return nil
+	})
+	p.chain = &network{url: "http://" + l.Addr().String(), passphrase: chain.Passphrase()}
+	p.group.Serve(serving.Server{Name: "rpc", Listener: l, Handler: chain.Handler()})
+	p.group.Go("chain", chain.Run)
 	return nil
 }
 
@@ -54,47 +55,6 @@ func (p *process) useChain(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("the chain at --rpc-url does not answer: %w", err)
 	}
-	p.chain = &network{url: p.cfg.RPCURL, passphrase: info.Passphrase, rpc: rpc}
+	p.chain = &network{url: p.cfg.RPCURL, passphrase: info.Passphrase}
 	return nil
-}
-
-func (n *network) healthy(ctx context.Context) error {
-	if n.embedded != nil {
-		return n.embedded.Err()
-	}
-	_, err := n.rpc.GetNetwork(ctx)
-	return err
-}
-
-// channelBalance is what a new channel account starts with, in stroops.
-const channelBalance = 10_000 * 10_000_000
-
-const friendbotTimeout = 10 * time.Second
-
-// fund creates an account: on the embedded chain directly, elsewhere through
-// its friendbot.
-func (n *network) fund(ctx context.Context, address string) error {
-	if n.embedded != nil {
-		return n.embedded.Fund(address, channelBalance)
-	}
-	ctx, cancel := context.WithTimeout(ctx, friendbotTimeout)
-	defer cancel()
-	target, err := url.JoinPath(n.url, "friendbot")
-	if err != nil {
-		return err
-	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, target+"?addr="+url.QueryEscape(address), http.NoBody)
-	if err != nil {
-		return err
-	}
-	res, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return fmt.Errorf("friendbot: %w", err)
-	}
-	_, err = io.Copy(io.Discard, io.LimitReader(res.Body, 1<<20))
-	err = errors.Join(err, res.Body.Close())
-	if res.StatusCode != http.StatusOK {
-		return errors.Join(fmt.Errorf("friendbot answered %s", res.Status), err)
-	}
-	return err
 }

@@ -11,12 +11,12 @@ import (
 
 // print tells a newcomer what runs and what to paste.
 func (p *process) print() {
-	api := "http://" + p.api.Addr().String()
+	api := p.server.URL()
 	someone := exampleAddress("someone")
 	var b strings.Builder
 	fmt.Fprintf(&b, "onceward dev: everything embedded, data in %s\n\n", p.cfg.Data)
 	fmt.Fprintf(&b, "  API     %s   (policy: %s%s)\n", api, api, gateway.PolicyPath)
-	fmt.Fprintf(&b, "  Admin   http://%s\n", p.admin.Addr())
+	fmt.Fprintf(&b, "  Admin   %s\n", p.server.AdminURL())
 	fmt.Fprintf(&b, "  Chain   %s   passphrase %q\n\n", p.chain.url, p.chain.passphrase)
 	fmt.Fprintf(&b, "Paste this twice. The second answer is the first one, with Idempotent-Replayed: true; one mint:\n\n")
 	curl := func(path, key, body string) {

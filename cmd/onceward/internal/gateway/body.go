@@ -12,9 +12,6 @@ import (
 	"github.com/onceward/onceward/soroban/contractspec"
 )
 
-// maxBody bounds the JSON body of a contract request.
-const maxBody = 64 << 10
-
 // fieldError says what is wrong with one member of the body.
 type fieldError struct {
 	Pointer  string `json:"pointer"`
@@ -91,19 +88,20 @@ func pointer(name string) string {
 }
 
 // inBody turns an error about an argument into one about the member of the
-// body that carries it.
-func inBody(err error, memberOf map[string]string) error {
+// body that carries it. places are the pointers of the arguments' members,
+// empty for an argument that is computed.
+func inBody(err error, places map[string]string) error {
 	value, ok := errors.AsType[*contractspec.ValueError](err)
 	if !ok {
 		return err
 	}
-	at := value.Pointer
-	arg, rest, nested := strings.Cut(strings.TrimPrefix(at, "/"), "/")
-	if member, known := memberOf[arg]; known {
-		at = pointer(member)
-		if nested {
-			at += "/" + rest
-		}
+	arg, rest, nested := strings.Cut(strings.TrimPrefix(value.Pointer, "/"), "/")
+	at := places[arg]
+	if at == "" {
+		return &fieldError{Expected: value.Expected, Detail: "argument " + arg + ": " + value.Problem}
+	}
+	if nested {
+		at += "/" + rest
 	}
 	return &fieldError{Pointer: at, Expected: value.Expected, Detail: value.Problem}
 }

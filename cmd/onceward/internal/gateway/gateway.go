@@ -1,5 +1,5 @@
-// Package gateway serves contract functions as HTTP endpoints whose writes
-// happen exactly once.
+// Package gateway serves contract functions, and handlers that it is given,
+// as HTTP endpoints whose writes happen exactly once.
 //
 // A request is authenticated and checked against the contract's own
 // description before its key is claimed; the answer of an operation is made
@@ -12,23 +12,30 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"strings"
+	"sync"
 
 	"github.com/onceward/onceward"
+	"github.com/onceward/onceward/cmd/onceward/internal/expr"
 	"github.com/onceward/onceward/oncehttp"
 	"github.com/onceward/onceward/soroban"
 )
 
 // Config of a Gateway.
 type Config struct {
-	Engine    *onceward.Engine
+	Engine *onceward.Engine
+	Routes []Route
+	// Contracts and Submitter serve the contract routes; nil without any.
 	Contracts *Contracts
 	Submitter *soroban.Submitter
-	Routes    []Route
 	// Relay is the endpoint that takes what users have signed; nil for none.
 	Relay *RelayRoute
-	// Scope names the principal of a request; its error is answered with 401.
-	Scope func(*http.Request) (string, error)
+	// Authenticate names the principal of a request; its error is answered
+	// with 401 and its text.
+	Authenticate func(*http.Request) (*expr.Principal, error)
+	// Scope names the scope of a principal's keys. Nil: the principal's id.
+	Scope *expr.Program
+	// Quota bounds what a scope may use, by ScopeOf. Nil for no bound.
+	Quota func(http.Handler) http.Handler
 	// Ready reports what the gateway depends on, by name; nil errors are well.
 	Ready func(context.Context) map[string]error
 	Log   *slog.Logger
@@ -36,38 +43,27 @@ type Config struct {
 
 // Gateway is an http.Handler. Use New.
 type Gateway struct {
-	cfg Config
-	mux *http.ServeMux
+	cfg  Config
+	mux  *http.ServeMux
+	runs sync.WaitGroup // operations that may outlive their requests
+	// accepted are the operations of this process that were answered with 202.
+	accepted sync.Map // onceward.ID → struct{}
 }
 
-// New makes the endpoints of all routes and registers their recovery with the
-// engine. It starts nothing.
+// New makes the endpoints of all routes. It starts nothing, and registers
+// nothing with the engine: do that for every Kind of a contract route.
 func New(cfg Config) (*Gateway, error) {
 	g := &Gateway{cfg: cfg, mux: http.NewServeMux()}
 	var published []oncehttp.PolicyRoute
 	for i := range cfg.Routes {
 		r := &cfg.Routes[i]
-		if err := cfg.Engine.Register(r.Kind, cfg.Submitter.Reconcile); err != nil {
-			return nil, fmt.Errorf("route %s: %w", r.Pattern, err)
+		r.params = expr.Params(r.Pattern)
+		if err := g.add(r); err != nil {
+			return nil, fmt.Errorf("route %q: %w", r.Pattern, err)
 		}
-		opts := g.options(r)
-		published = append(published, oncehttp.PolicyRoute{Pattern: r.Pattern, Options: opts})
-		once, err := oncehttp.New(cfg.Engine, opts)
-		if err != nil {
-			return nil, fmt.Errorf("route %s: %w", r.Pattern, err)
+		if r.Published {
+			published = append(published, oncehttp.PolicyRoute{Pattern: r.Pattern, Options: r.Options})
 		}
-		method, path, ok := strings.Cut(r.Pattern, " ")
-		if !ok {
-			return nil, fmt.Errorf("route %q needs the form METHOD /path", r.Pattern)
-		}
-		g.mux.Handle(r.Pattern, g.checked(r, once(g.submit(r))))
-		g.mux.HandleFunc(path, func(w http.ResponseWriter, _ *http.Request) {
-			w.Header().Set("Allow", method)
-			problem{
-				Code: codeMethodNotAllowed, Status: http.StatusMethodNotAllowed,
-				Title: "This endpoint takes " + method + " only",
-			}.write(w)
-		})
 	}
 	if cfg.Relay != nil {
 		route, err := g.relay(cfg.Relay)
@@ -80,7 +76,6 @@ func New(cfg Config) (*Gateway, error) {
 	g.mux.HandleFunc("GET /v1/operations/{id}", g.operationByID)
 	g.mux.HandleFunc("GET /healthz", g.health)
 	g.mux.HandleFunc("GET /readyz", g.ready)
-	g.mux.HandleFunc("/", notFound)
 	policy, err := oncehttp.PolicyHandler(cfg.Engine, published...)
 	if err != nil {
 		return nil, err
@@ -89,29 +84,66 @@ func New(cfg Config) (*Gateway, error) {
 	return g, nil
 }
 
-// Run blocks until ctx ends; then it parks the operations under way, for
-// another instance or the next start to finish.
-func (g *Gateway) Run(ctx context.Context) error {
-	<-ctx.Done()
-	g.cfg.Submitter.Stop()
+func (g *Gateway) add(r *Route) error {
+	if r.Handler != nil {
+		g.mux.Handle(r.Pattern, g.admit(r, r.Handler))
+		return nil
+	}
+	r.Options = g.options(r)
+	r.Published = true
+	once, err := oncehttp.New(g.cfg.Engine, r.Options)
+	if err != nil {
+		return err
+	}
+	g.mux.Handle(r.Pattern, own(g.admit(r, g.checked(r, g.answered(r, once(g.submit(r)))))))
 	return nil
 }
 
+// Wait blocks until the operations under way that outlive their requests have
+// ended. Stop the Submitter first, which parks them.
+func (g *Gateway) Wait() { g.runs.Wait() }
+
 // ServeHTTP implements http.Handler.
 func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	w.Header().Set("X-Content-Type-Options", "nosniff")
-	w.Header().Set("Cache-Control", "no-store")
+	if h, pattern := g.mux.Handler(r); pattern == "" {
+		own(unmatched(h)).ServeHTTP(w, r)
+		return
+	}
 	g.mux.ServeHTTP(w, r)
 }
 
-func notFound(w http.ResponseWriter, _ *http.Request) {
-	problem{
-		Code: codeNotFound, Status: http.StatusNotFound, Title: "There is nothing at this address",
-		Detail: "The endpoints are listed in the documentation; the policy is at " + PolicyPath + ".",
-	}.write(w)
+// own marks answers that the gateway makes itself.
+func own(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("X-Content-Type-Options", "nosniff")
+		w.Header().Set("Cache-Control", "no-store")
+		next.ServeHTTP(w, r)
+	})
+}
+
+// unmatched turns the mux's own answer to a request without a route, 404 or
+// 405, into a problem.
+func unmatched(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		seen := &buffered{header: make(http.Header)}
+		h.ServeHTTP(seen, r)
+		if allow := seen.header.Get("Allow"); allow != "" {
+			w.Header().Set("Allow", allow)
+			problem{
+				Code: codeMethodNotAllowed, Status: http.StatusMethodNotAllowed,
+				Title: "This endpoint takes " + allow + " only",
+			}.write(w)
+			return
+		}
+		problem{
+			Code: codeNotFound, Status: http.StatusNotFound, Title: "There is nothing at this address",
+			Detail: "The endpoints are listed in the documentation; the policy is at " + PolicyPath + ".",
+		}.write(w)
+	})
 }
 
 func (g *Gateway) health(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Cache-Control", "no-store")
 	send(w, jsonResponse(http.StatusOK, "application/json", map[string]string{"status": "ok"}))
 }
 
@@ -125,18 +157,6 @@ func (g *Gateway) ready(w http.ResponseWriter, r *http.Request) {
 			g.cfg.Log.WarnContext(r.Context(), "not ready", "part", name, "err", err)
 		}
 	}
+	w.Header().Set("Cache-Control", "no-store")
 	send(w, jsonResponse(status, "application/json", parts))
-}
-
-// scoped returns the request's principal, or answers 401.
-func (g *Gateway) scoped(w http.ResponseWriter, r *http.Request) (string, bool) {
-	scope, err := g.cfg.Scope(r)
-	if err != nil {
-		w.Header().Set("WWW-Authenticate", "Bearer")
-		problem{
-			Code: codeUnauthorized, Status: http.StatusUnauthorized,
-			Title: "The request is not authorized", Detail: err.Error(),
-		}.write(w)
-	}
-	return scope, err == nil
 }

@@ -27,7 +27,7 @@ type Limit struct {
 }
 
 // checkLimits reports whether the function has the parameters that are summed.
-func (c *Contracts) checkLimits(r Route) error {
+func (c *Contracts) checkLimits(r *Route) error {
 	fn, err := c.specs[r.Contract].Function(r.Function)
 	if err != nil {
 		return err

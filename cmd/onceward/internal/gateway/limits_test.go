@@ -16,8 +16,10 @@ import (
 	"github.com/stellar/go-stellar-sdk/keypair"
 
 	"github.com/onceward/onceward"
+	"github.com/onceward/onceward/cmd/onceward/internal/expr"
 	"github.com/onceward/onceward/cmd/onceward/internal/gateway"
 	"github.com/onceward/onceward/memstore"
+	"github.com/onceward/onceward/oncehttp"
 	"github.com/onceward/onceward/soroban"
 	"github.com/onceward/onceward/soroban/devchain"
 )
@@ -53,9 +55,10 @@ func gatewayOn(t *testing.T, limits ...gateway.Limit) *httptest.Server {
 	}
 	routes := []gateway.Route{{
 		Pattern: "POST /v1/rewards", Kind: "rewards", Contract: chain.Contract("reward"), Function: "mint",
-		Args: map[string]string{"to": "to", "amount": "amount"}, Signer: "minter", Limits: limits,
+		Args: map[string]*expr.Program{"to": compiled(t, "body.to"), "amount": compiled(t, "body.amount")}, Signer: "minter",
+		Limits: limits, SyncTimeout: time.Minute, Options: oncehttp.Options{MaxBodyBytes: 64 << 10},
 	}}
-	contracts, err := gateway.LoadContracts(t.Context(), rpc, routes)
+	contracts, err := gateway.LoadContracts(t.Context(), rpc, routes, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -71,8 +74,11 @@ func gatewayOn(t *testing.T, limits ...gateway.Limit) *httptest.Server {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if err := eng.Register("rewards", sub.Reconcile); err != nil {
+		t.Fatal(err)
+	}
 	g, err := gateway.New(gateway.Config{
-		Engine: eng, Contracts: contracts, Submitter: sub, Routes: routes, Scope: gateway.BearerScope,
+		Engine: eng, Contracts: contracts, Submitter: sub, Routes: routes, Authenticate: gateway.Bearer,
 		Log: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
@@ -81,6 +87,16 @@ func gatewayOn(t *testing.T, limits ...gateway.Limit) *httptest.Server {
 	srv := httptest.NewServer(g)
 	t.Cleanup(srv.Close)
 	return srv
+}
+
+// compiled is an expression over the body.
+func compiled(t *testing.T, source string) *expr.Program {
+	t.Helper()
+	p, err := expr.Compile(source, expr.JSON, expr.VarBody)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
 }
 
 func post(t *testing.T, srv *httptest.Server, key string, amount int) (int, string, http.Header) {

@@ -51,8 +51,9 @@ type operationView struct {
 var errNotOurs = errors.New("no operation of this principal")
 
 func (g *Gateway) operationByID(w http.ResponseWriter, r *http.Request) {
-	scope, ok := g.scoped(w, r)
-	if !ok {
+	c, refused := g.identify(r, nil)
+	if refused != nil {
+		refused.write(w)
 		return
 	}
 	id, err := onceward.ParseID(r.PathValue("id"))
@@ -61,18 +62,19 @@ func (g *Gateway) operationByID(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	rec, err := g.find(r, id)
-	if err == nil && rec.Key.Scope != scope {
+	if err == nil && rec.Key.Scope != c.scope {
 		err = errNotOurs // not even its existence is told
 	}
 	g.answerOperation(w, &rec, err)
 }
 
 func (g *Gateway) operationByKey(w http.ResponseWriter, r *http.Request) {
-	scope, ok := g.scoped(w, r)
-	if !ok {
+	c, refused := g.identify(r, nil)
+	if refused != nil {
+		refused.write(w)
 		return
 	}
-	key := onceward.Key{Scope: scope, Value: r.URL.Query().Get("key")}
+	key := onceward.Key{Scope: c.scope, Value: r.URL.Query().Get("key")}
 	if err := key.Validate(); err != nil {
 		invalid(&fieldError{Detail: "give the key as ?key=…: " + err.Error()}).write(w)
 		return

@@ -22,6 +22,7 @@ const problemType = "application/problem+json"
 const (
 	codeInvalidRequest   = "invalid-request"
 	codeUnauthorized     = "unauthorized"
+	codeForbidden        = "forbidden"
 	codeUnsupportedMedia = "unsupported-media-type"
 	codeMethodNotAllowed = "method-not-allowed"
 	codeNotFound         = "not-found"
@@ -48,6 +49,7 @@ type problem struct {
 	Ledger        uint32         `json:"ledger,omitempty"`
 
 	retryAfter time.Duration
+	challenge  string
 }
 
 // typed fills in the type, which names the code on the policy page.
@@ -57,6 +59,9 @@ func (p problem) typed() problem {
 }
 
 func (p problem) write(w http.ResponseWriter) {
+	if p.challenge != "" {
+		w.Header().Set("WWW-Authenticate", p.challenge)
+	}
 	if p.retryAfter > 0 {
 		w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(p.retryAfter.Seconds()))))
 	}

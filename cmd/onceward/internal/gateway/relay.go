@@ -9,7 +9,6 @@ import (
 	"io"
 	"mime"
 	"net/http"
-	"strings"
 	"time"
 
 	"github.com/onceward/onceward"
@@ -32,18 +31,11 @@ type RelayRoute struct {
 	Wait time.Duration
 }
 
-// relay makes the endpoint, and registers its recovery with the engine.
+// relay makes the endpoint.
 func (g *Gateway) relay(route *RelayRoute) (oncehttp.PolicyRoute, error) {
 	var none oncehttp.PolicyRoute
-	method, path, ok := strings.Cut(route.Pattern, " ")
-	if !ok {
-		return none, fmt.Errorf("route %q needs the form METHOD /path", route.Pattern)
-	}
-	if err := g.cfg.Engine.Register(route.Kind, route.Relay.Reconcile); err != nil {
-		return none, fmt.Errorf("route %s: %w", route.Pattern, err)
-	}
 	opts := oncehttp.Options{
-		Scope: g.cfg.Scope, Kind: route.Kind, Policy: onceward.Reconcile, Wait: route.Wait,
+		Scope: ScopeOf, Kind: route.Kind, Policy: onceward.Reconcile, Wait: route.Wait,
 		MaxBodyBytes: maxRelayBody, Logger: g.cfg.Log,
 		// What was signed is one operation, whatever keys it comes under.
 		NaturalKey: func(req *http.Request, _ []byte) ([]string, error) {
@@ -54,14 +46,7 @@ func (g *Gateway) relay(route *RelayRoute) (oncehttp.PolicyRoute, error) {
 	if err != nil {
 		return none, fmt.Errorf("route %s: %w", route.Pattern, err)
 	}
-	g.mux.Handle(route.Pattern, g.checkedRelay(route, once(g.submitRelay(route))))
-	g.mux.HandleFunc(path, func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Allow", method)
-		problem{
-			Code: codeMethodNotAllowed, Status: http.StatusMethodNotAllowed,
-			Title: "This endpoint takes " + method + " only",
-		}.write(w)
-	})
+	g.mux.Handle(route.Pattern, own(g.admit(&Route{Pattern: route.Pattern}, g.checkedRelay(route, once(g.submitRelay(route))))))
 	return oncehttp.PolicyRoute{Pattern: route.Pattern, Options: opts}, nil
 }
 
@@ -76,9 +61,6 @@ func relayedOf(ctx context.Context) *soroban.Relayed {
 // claimed.
 func (g *Gateway) checkedRelay(route *RelayRoute, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if _, ok := g.scoped(w, r); !ok {
-			return
-		}
 		if media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || media != "application/json" {
 			problem{
 				Code: codeUnsupportedMedia, Status: http.StatusUnsupportedMediaType,
@@ -88,7 +70,7 @@ func (g *Gateway) checkedRelay(route *RelayRoute, next http.Handler) http.Handle
 		}
 		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxRelayBody))
 		if err != nil {
-			bodyProblem(err).write(w)
+			bodyProblem(err, maxRelayBody).write(w)
 			return
 		}
 		x, err := relayBody(route.Relay, body)

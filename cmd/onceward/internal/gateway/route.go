@@ -2,47 +2,61 @@ package gateway
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
+	"net/http"
 	"slices"
-	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/stellar/go-stellar-sdk/xdr"
 
+	"github.com/onceward/onceward/cmd/onceward/internal/expr"
+	"github.com/onceward/onceward/oncehttp"
 	"github.com/onceward/onceward/soroban"
 	"github.com/onceward/onceward/soroban/contractspec"
 )
 
-// Route turns one HTTP endpoint into a call of one contract function.
+// Route is one endpoint: a call of a contract function, or a Handler.
 type Route struct {
-	// Pattern is a ServeMux pattern with a method, such as "POST /v1/rewards".
+	// Pattern is a ServeMux pattern. That of a contract route has a method.
 	Pattern string
 	// Kind names the operations in listings and in recovery. It must not
 	// change while operations of the route may be unfinished.
 	Kind string
+	// Allow refuses requests for which it is not true. Nil allows all.
+	Allow *expr.Program
+
+	// Handler serves the route. Nil for a contract route.
+	Handler http.Handler
+	// Options are a contract route's rules of keys, and what the policy page
+	// says of a Handler that guards. Of a contract route the gateway sets
+	// Scope, Kind, Policy and NaturalKey itself.
+	Options oncehttp.Options
+	// Published says that the policy page lists the route.
+	Published bool
+
 	// Contract is the address C….
 	Contract string
 	Function string
-	// Args gives, for each parameter of the function, the member of the JSON
-	// body that carries it. Types come from the contract's own description.
-	Args map[string]string
-	// Texts are further members of the body, strings of at most so many bytes,
-	// that may be given but are not sent to the contract.
-	Texts map[string]int
+	// Args gives an expression for each parameter of the function. Types come
+	// from the contract's own description.
+	Args map[string]*expr.Program
+	// Ignore are further members of the body, strings of at most so many
+	// bytes, that may be given but are not sent to the contract.
+	Ignore map[string]int
 	// Signer names the account that authorizes the call.
 	Signer string
-	// NaturalKey lists the members of the body that identify the operation
-	// whatever key the client sends; each carries an argument. Empty for none.
-	NaturalKey []string
+	// NaturalKey identifies the operation whatever key the client sends. Empty
+	// for none.
+	NaturalKey []*expr.Program
 	// Limits bound what all operations together use up.
 	Limits []Limit
-	// Wait is how long a request waits for another's answer to the same key.
-	// Zero answers 409 in-progress at once.
-	Wait time.Duration
+	// SyncTimeout is how long a request waits for the chain before it is
+	// answered with 202.
+	SyncTimeout time.Duration
+
+	params []string // wildcards of the pattern
 }
 
 // Contracts is what the chain says of the contracts that routes call.
@@ -51,29 +65,34 @@ type Contracts struct {
 }
 
 // LoadContracts reads the interface of every contract that the routes call,
-// and checks the routes against them.
-func LoadContracts(ctx context.Context, rpc soroban.Ledgers, routes []Route) (*Contracts, error) {
+// and checks the routes against them. Those of known are not read again.
+func LoadContracts(ctx context.Context, rpc soroban.Ledgers, routes []Route, known *Contracts) (*Contracts, error) {
 	c := &Contracts{specs: make(map[string]*contractspec.Spec)}
-	for _, r := range routes {
-		if c.specs[r.Contract] != nil {
+	if known != nil {
+		maps.Copy(c.specs, known.specs)
+	}
+	var errs []error
+	for i := range routes {
+		r := &routes[i]
+		if r.Contract == "" {
 			continue
 		}
-		spec, err := loadSpec(ctx, rpc, r.Contract)
-		if err != nil {
-			return nil, fmt.Errorf("route %s: %w", r.Pattern, err)
+		if c.specs[r.Contract] == nil {
+			spec, err := loadSpec(ctx, rpc, r.Contract)
+			if err != nil {
+				return nil, fmt.Errorf("route %q: %w", r.Pattern, err)
+			}
+			c.specs[r.Contract] = spec
 		}
-		c.specs[r.Contract] = spec
-	}
-	for _, r := range routes {
 		if err := errors.Join(c.check(r), c.checkLimits(r)); err != nil {
-			return nil, fmt.Errorf("route %s: %w", r.Pattern, err)
+			errs = append(errs, fmt.Errorf("route %q: %w", r.Pattern, err))
 		}
 	}
-	return c, nil
+	return c, errors.Join(errs...)
 }
 
 // check reports whether the route gives the function exactly its parameters.
-func (c *Contracts) check(r Route) error {
+func (c *Contracts) check(r *Route) error {
 	fn, err := c.specs[r.Contract].Function(r.Function)
 	if err != nil {
 		return err
@@ -82,95 +101,56 @@ func (c *Contracts) check(r Route) error {
 	wanted := make(map[string]bool)
 	for _, p := range fn.Inputs {
 		wanted[p.Name] = true
-		if _, ok := r.Args[p.Name]; !ok {
-			errs = append(errs, fmt.Errorf("no member of the body is named for parameter %q", p.Name))
+		arg, ok := r.Args[p.Name]
+		if !ok {
+			errs = append(errs, fmt.Errorf("args has nothing for parameter %q (%s)", p.Name, contractspec.TypeName(p.Type)))
+		} else if !admits(p.Type, arg.Static) {
+			errs = append(errs, fmt.Errorf("args.%s: %q gives %s, but the contract takes %s",
+				p.Name, arg.Source, arg.Static, contractspec.TypeName(p.Type)))
 		}
 	}
-	given := slices.Collect(maps.Values(r.Args))
-	for param := range r.Args {
+	for _, param := range slices.Sorted(maps.Keys(r.Args)) {
 		if !wanted[param] {
-			errs = append(errs, fmt.Errorf("%s has no parameter %q", r.Function, param))
-		}
-	}
-	for _, m := range r.NaturalKey {
-		if !slices.Contains(given, m) {
-			errs = append(errs, fmt.Errorf("the natural key names %q, which carries no argument", m))
+			errs = append(errs, fmt.Errorf("args.%s: %s has no such parameter", param, r.Function))
 		}
 	}
 	return errors.Join(errs...)
 }
 
-// invocation makes the contract call that a body asks for. Its errors are
-// *fieldError.
-func (c *Contracts) invocation(r *Route, body []byte) (soroban.Invocation, error) {
-	given, err := members(body)
-	if err != nil {
-		return soroban.Invocation{}, err
+// admits reports whether a value of CEL's static type may be one of the
+// contract's type. It refuses only what can never fit.
+func admits(t xdr.ScSpecTypeDef, static string) bool {
+	if static == "dyn" || t.Option != nil {
+		return true
 	}
-	args := make(map[string]json.RawMessage, len(r.Args))
-	memberOf := make(map[string]string, len(r.Args))
-	for param, member := range r.Args {
-		memberOf[param] = member
-		value, ok := given[member]
-		if !ok {
-			return soroban.Invocation{}, &fieldError{Pointer: pointer(member), Detail: "is missing"}
-		}
-		args[param] = value
-		delete(given, member)
+	switch t.Type { //nolint:exhaustive // what is not here has several JSON forms
+	case xdr.ScSpecTypeScSpecTypeBool:
+		return static == "bool"
+	case xdr.ScSpecTypeScSpecTypeVec, xdr.ScSpecTypeScSpecTypeTuple:
+		return static == "list"
+	case xdr.ScSpecTypeScSpecTypeU32, xdr.ScSpecTypeScSpecTypeI32, xdr.ScSpecTypeScSpecTypeU64, xdr.ScSpecTypeScSpecTypeI64,
+		xdr.ScSpecTypeScSpecTypeU128, xdr.ScSpecTypeScSpecTypeI128, xdr.ScSpecTypeScSpecTypeU256, xdr.ScSpecTypeScSpecTypeI256,
+		xdr.ScSpecTypeScSpecTypeTimepoint, xdr.ScSpecTypeScSpecTypeDuration:
+		return slices.Contains([]string{"int", "uint", "string", "google.protobuf.Timestamp", "google.protobuf.Duration"}, static)
+	case xdr.ScSpecTypeScSpecTypeAddress, xdr.ScSpecTypeScSpecTypeMuxedAddress, xdr.ScSpecTypeScSpecTypeSymbol:
+		return static == "string"
+	case xdr.ScSpecTypeScSpecTypeBytes, xdr.ScSpecTypeScSpecTypeBytesN:
+		return static == "string" || static == "bytes"
 	}
-	for _, name := range slices.Sorted(maps.Keys(given)) {
-		limit, ok := r.Texts[name]
-		if !ok {
-			return soroban.Invocation{}, &fieldError{
-				Pointer: pointer(name), Detail: "is unknown; this endpoint takes " + strings.Join(r.fields(), ", "),
-			}
-		}
-		if err := checkText(name, given[name], limit); err != nil {
-			return soroban.Invocation{}, err
-		}
-	}
-	values, err := c.specs[r.Contract].ArgsByName(r.Function, args)
-	if err != nil {
-		return soroban.Invocation{}, inBody(err, memberOf)
-	}
-	return soroban.Invocation{Contract: r.Contract, Function: r.Function, Args: values, Signer: r.Signer}, nil
+	return true
 }
 
-func checkText(name string, raw json.RawMessage, limit int) error {
-	var text string
-	if err := json.Unmarshal(raw, &text); err != nil || string(raw) == "null" {
-		return &fieldError{Pointer: pointer(name), Expected: "string", Detail: "is not a string"}
-	}
-	if len(text) > limit || !utf8.ValidString(text) {
-		return &fieldError{Pointer: pointer(name), Expected: "string", Detail: fmt.Sprintf("is longer than %d bytes", limit)}
-	}
-	return nil
+// call is a request to a contract route, understood.
+type call struct {
+	invocation soroban.Invocation
+	natural    []string
+	bodyKey    string // the key, when the body carries it
 }
 
-// fields lists the members that the body may have.
-func (r *Route) fields() []string {
-	out := slices.Collect(maps.Values(r.Args))
-	out = slices.AppendSeq(out, maps.Keys(r.Texts))
-	slices.Sort(out)
-	return out
-}
+type callKey struct{}
 
-// natural returns the parts of the route's natural key: arguments as they are
-// encoded for the chain, so that two spellings of one value are one key.
-func (r *Route) natural(c *Contracts, inv soroban.Invocation) ([]string, error) {
-	fn, err := c.specs[r.Contract].Function(r.Function)
-	if err != nil {
-		return nil, err
-	}
-	encoded := make(map[string]string, len(inv.Args))
-	for i, p := range fn.Inputs {
-		if encoded[r.Args[p.Name]], err = xdr.MarshalBase64(inv.Args[i]); err != nil {
-			return nil, fmt.Errorf("encoding %s: %w", p.Name, err)
-		}
-	}
-	parts := make([]string, len(r.NaturalKey))
-	for i, member := range r.NaturalKey {
-		parts[i] = encoded[member]
-	}
-	return parts, nil
+// callOf returns what checked made of the request.
+func callOf(ctx context.Context) *call {
+	c, _ := ctx.Value(callKey{}).(*call)
+	return c
 }

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -11,38 +12,28 @@ import (
 
 	"github.com/onceward/onceward"
 	"github.com/onceward/onceward/oncehttp"
-	"github.com/onceward/onceward/soroban"
 )
 
-// options are the idempotency rules of a route.
+// options completes the idempotency rules of a contract route.
 func (g *Gateway) options(r *Route) oncehttp.Options {
-	opts := oncehttp.Options{
-		Scope: g.cfg.Scope, Kind: r.Kind, Policy: onceward.Reconcile, Wait: r.Wait,
-		MaxBodyBytes: maxBody, Logger: g.cfg.Log,
-	}
+	opts := r.Options
+	opts.Header = cmp.Or(opts.Header, oncehttp.DefaultHeader)
+	opts.Scope, opts.Kind, opts.Policy, opts.Logger = ScopeOf, r.Kind, onceward.Reconcile, g.cfg.Log
+	// A longer wait would end in 202 anyway.
+	opts.Wait = min(opts.Wait, r.SyncTimeout)
 	if len(r.NaturalKey) > 0 {
 		opts.NaturalKey = func(req *http.Request, _ []byte) ([]string, error) {
-			return r.natural(g.cfg.Contracts, invocationOf(req.Context()))
+			return callOf(req.Context()).natural, nil
 		}
 	}
 	return opts
 }
 
-type invocationKey struct{}
-
-// invocationOf returns the call that checked made of the request.
-func invocationOf(ctx context.Context) soroban.Invocation {
-	inv, _ := ctx.Value(invocationKey{}).(soroban.Invocation)
-	return inv
-}
-
-// checked lets only requests through that are authorized and that the
-// contract's description admits: a malformed request costs no store traffic.
+// checked lets only requests through that the contract's description admits:
+// a malformed request costs no store traffic.
 func (g *Gateway) checked(route *Route, next http.Handler) http.Handler {
+	limit := route.Options.MaxBodyBytes
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if _, ok := g.scoped(w, r); !ok {
-			return
-		}
 		if media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || media != "application/json" {
 			problem{
 				Code: codeUnsupportedMedia, Status: http.StatusUnsupportedMediaType,
@@ -50,27 +41,27 @@ func (g *Gateway) checked(route *Route, next http.Handler) http.Handler {
 			}.write(w)
 			return
 		}
-		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
 		if err != nil {
-			bodyProblem(err).write(w)
+			bodyProblem(err, limit).write(w)
 			return
 		}
-		inv, err := g.cfg.Contracts.invocation(route, body)
+		c, err := g.cfg.Contracts.understand(r.Context(), route, InputOf(r.Context()), body)
 		if err != nil {
 			invalid(err).write(w)
 			return
 		}
-		r = r.WithContext(context.WithValue(r.Context(), invocationKey{}, inv))
+		r = r.WithContext(context.WithValue(r.Context(), callKey{}, c))
 		r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
 		next.ServeHTTP(w, r)
 	})
 }
 
-func bodyProblem(err error) problem {
+func bodyProblem(err error, limit int64) problem {
 	if _, large := errors.AsType[*http.MaxBytesError](err); large {
 		return problem{
 			Code: string(onceward.CodePayloadTooLarge), Status: http.StatusRequestEntityTooLarge,
-			Title: "The body is too large", Detail: fmt.Sprintf("This endpoint takes at most %d bytes.", maxBody),
+			Title: "The body is too large", Detail: fmt.Sprintf("This endpoint takes at most %d bytes.", limit),
 		}
 	}
 	return invalid(&fieldError{Detail: "the body could not be read to its end"})
@@ -80,12 +71,16 @@ func bodyProblem(err error) problem {
 func (g *Gateway) submit(route *Route) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		op := onceward.FromContext(r.Context())
-		giveBack, err := g.take(r.Context(), route, invocationOf(r.Context()))
+		if run := runOf(r.Context()); run != nil {
+			run.claimed(op)
+		}
+		inv := callOf(r.Context()).invocation
+		giveBack, err := g.take(r.Context(), route, inv)
 		if err != nil {
 			g.limited(op, err).write(w)
 			return
 		}
-		resp, err := g.cfg.Submitter.Do(r.Context(), op, invocationOf(r.Context()))
+		resp, err := g.cfg.Submitter.Do(r.Context(), op, inv)
 		if err != nil {
 			if len(op.Checkpoints()) == 0 {
 				giveBack()

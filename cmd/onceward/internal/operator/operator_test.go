@@ -30,7 +30,7 @@ type office struct {
 func offices(t *testing.T, test func(t *testing.T, o *office)) {
 	t.Helper()
 	sqlite := func(t *testing.T) onceward.Store {
-		h, err := storage.Open(t.Context(), "sqlite:"+filepath.Join(t.TempDir(), "once.db"))
+		h, err := storage.Create(t.Context(), "sqlite:"+filepath.Join(t.TempDir(), "once.db"))
 		if err != nil {
 			t.Fatal(err)
 		}

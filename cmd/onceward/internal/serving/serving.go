@@ -7,6 +7,7 @@ package serving
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -17,16 +18,9 @@ import (
 	"time"
 )
 
-// Grace is how long requests under way may take once the process stops.
+// Grace is how long requests under way may take once the process stops,
+// unless Drain says otherwise.
 const Grace = 25 * time.Second
-
-// Limits on what one connection may cost.
-const (
-	headerTimeout = 10 * time.Second
-	bodyTimeout   = time.Minute
-	idleTimeout   = 2 * time.Minute
-	maxHeader     = 64 << 10
-)
 
 // Group is a set of servers and loops. Use NewGroup.
 type Group struct {
@@ -35,11 +29,14 @@ type Group struct {
 	cancel  context.CancelCauseFunc
 	members sync.WaitGroup
 	servers []*http.Server
+	grace   time.Duration
+	delay   time.Duration
+	notice  func()
 }
 
 // NewGroup returns an empty group.
 func NewGroup(log *slog.Logger) *Group {
-	g := &Group{log: log}
+	g := &Group{log: log, grace: Grace, notice: func() {}}
 	g.ctx, g.cancel = context.WithCancelCause(context.Background())
 	return g
 }
@@ -54,20 +51,49 @@ func Listen(ctx context.Context, addr, flag string) (net.Listener, error) {
 	return l, nil
 }
 
-// Serve serves h on l until the group stops.
-func (g *Group) Serve(name string, l net.Listener, h http.Handler) {
+// Drain sets how the group stops: notice is called, then everything goes on
+// for delay, so that load balancers can look elsewhere, then requests under
+// way get grace to finish.
+func (g *Group) Drain(notice func(), delay, grace time.Duration) {
+	g.notice, g.delay, g.grace = notice, delay, grace
+}
+
+// Server is what Serve serves.
+type Server struct {
+	Name     string
+	Listener net.Listener
+	Handler  http.Handler
+	// TLS of the listener. Nil serves in clear.
+	TLS    *tls.Config
+	Limits Limits
+}
+
+// Serve serves HTTP/1.1 and HTTP/2 until the group stops.
+func (g *Group) Serve(s Server) {
+	limits := s.Limits.withDefaults()
 	srv := &http.Server{
-		Handler:           h,
-		ReadHeaderTimeout: headerTimeout,
-		ReadTimeout:       bodyTimeout,
-		IdleTimeout:       idleTimeout,
-		MaxHeaderBytes:    maxHeader,
-		ErrorLog:          slog.NewLogLogger(g.log.Handler(), slog.LevelWarn),
+		Handler:           newRequests(s.Handler, limits),
+		TLSConfig:         s.TLS,
+		ReadHeaderTimeout: limits.HeaderTimeout,
+		IdleTimeout:       limits.IdleTimeout,
+		MaxHeaderBytes:    limits.HeaderBytes,
+		ConnContext:       withTurn,
+		Protocols:         new(http.Protocols),
+		HTTP2:             &http.HTTP2Config{MaxConcurrentStreams: maxStreams, WriteByteTimeout: limits.WriteTimeout},
+		ErrorLog:          slog.NewLogLogger(g.log.Handler(), slog.LevelDebug), // what clients do is no news
 	}
+	srv.Protocols.SetHTTP1(true)
+	srv.Protocols.SetHTTP2(true)
+	srv.Protocols.SetUnencryptedHTTP2(true)
 	g.servers = append(g.servers, srv)
+	l := &listener{Listener: s.Listener, open: &turns{max: limits.MaxConnections}}
 	g.members.Go(func() {
-		if err := srv.Serve(l); !errors.Is(err, http.ErrServerClosed) {
-			g.cancel(fmt.Errorf("%s server: %w", name, err))
+		serve := srv.Serve
+		if s.TLS != nil {
+			serve = func(l net.Listener) error { return srv.ServeTLS(l, "", "") }
+		}
+		if err := serve(l); !errors.Is(err, http.ErrServerClosed) {
+			g.cancel(fmt.Errorf("%s server: %w", s.Name, err))
 		}
 	})
 }
@@ -98,7 +124,16 @@ func (g *Group) Wait(ctx context.Context) error {
 	case <-g.ctx.Done():
 	}
 	failed := context.Cause(g.ctx) //nolint:contextcheck // what failed ended the group, not the caller
-	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), Grace)
+	g.notice()
+	if failed == nil && g.delay > 0 {
+		timer := time.NewTimer(g.delay)
+		defer timer.Stop()
+		select {
+		case <-timer.C:
+		case <-g.ctx.Done():
+		}
+	}
+	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), g.grace)
 	defer cancel()
 	for _, srv := range slices.Backward(g.servers) {
 		if err := srv.Shutdown(grace); err != nil {

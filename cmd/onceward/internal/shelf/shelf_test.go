@@ -24,7 +24,7 @@ func onStores(t *testing.T, test func(t *testing.T, store onceward.Store)) {
 	})
 	t.Run("sqlite", func(t *testing.T) {
 		t.Parallel()
-		h, err := storage.Open(t.Context(), "sqlite:"+filepath.Join(t.TempDir(), "once.db"))
+		h, err := storage.Create(t.Context(), "sqlite:"+filepath.Join(t.TempDir(), "once.db"))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -183,7 +183,7 @@ func TestDocumentsAreBounded(t *testing.T) {
 			t.Errorf("%d bytes were accepted", size)
 		}
 	}
-	if _, err := storage.Open(t.Context(), "redis://user:hunter2@host"); err == nil || err.Error() != `a store of kind "redis" is not known; use sqlite:PATH` {
+	if _, err := storage.Create(t.Context(), "redis://user:hunter2@host"); err == nil || err.Error() != `this binary has no store "redis"; it has sqlite` {
 		t.Errorf("got %v", err)
 	}
 }

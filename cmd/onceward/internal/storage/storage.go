@@ -1,66 +1,89 @@
-// Package storage opens the store that a DSN names, for the commands.
+// Package storage opens the store that a DSN names.
 //
-// It adds nothing to the store: encryption at rest is package seal's, which
-// wraps what Open returns.
+// The part of a DSN before its colon selects the driver. A store that Open
+// returns has the tables it needs: an outdated or missing schema is an error
+// that says how to migrate, never an upgrade by surprise.
 package storage
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
-	_ "modernc.org/sqlite" // the driver that the binary uses
-
 	"github.com/onceward/onceward"
-	"github.com/onceward/onceward/sqlitestore"
 )
 
-// Handle is an open store. Close it.
+// Handle is an open store.
 type Handle struct {
-	// Store as it was opened: records are neither encrypted nor decrypted.
 	Store onceward.Store
-
-	closers []func(context.Context) error // last opened, first closed
+	// Ready reports whether the store answers and has the schema that this
+	// program needs.
+	Ready func(context.Context) error
+	// Close finishes the writes under way, for as long as the context lasts.
+	Close func(context.Context) error
 }
 
-// Open opens the store that dsn names:
-//
-//	sqlite:PATH   one SQLite file, created when it is absent
-func Open(ctx context.Context, dsn string) (*Handle, error) {
-	kind, rest, ok := strings.Cut(dsn, ":")
+// Driver knows one kind of store.
+type Driver struct {
+	// Open opens a store whose schema is up to date; otherwise its error wraps
+	// ErrSchema.
+	Open func(ctx context.Context, dsn string) (*Handle, error)
+	// Migrate creates or upgrades the schema, and says what it did in a line.
+	Migrate func(ctx context.Context, dsn string) (string, error)
+	// Schema returns the SQL that Migrate runs on an empty database.
+	Schema func() string
+}
+
+// drivers by the scheme of their DSN. A further store is one more line.
+var drivers = map[string]Driver{
+	"sqlite": {Open: openSQLite, Migrate: migrateSQLite, Schema: schemaSQLite},
+}
+
+// Errors of a database whose schema is not the one that this program needs.
+var (
+	ErrSchema    = errors.New("the schema is not up to date")
+	ErrNewSchema = errors.New("the schema is newer than this program")
+)
+
+// Lookup returns the driver of a DSN.
+func Lookup(dsn string) (Driver, error) {
+	scheme, rest, ok := strings.Cut(dsn, ":")
+	known := strings.Join(slices.Sorted(maps.Keys(drivers)), ", ")
 	if !ok || rest == "" {
-		return nil, fmt.Errorf("the store %q is not of the form sqlite:PATH", dsn)
+		// The DSN may hold a password: it is not repeated.
+		return Driver{}, fmt.Errorf("the store's DSN has no scheme; it begins with one of %s and a colon", known)
 	}
-	switch kind {
-	case "sqlite":
-		return openSQLite(ctx, rest)
-	default: // the rest may hold a password
-		return nil, fmt.Errorf("a store of kind %q is not known; use sqlite:PATH", kind)
+	d, ok := drivers[scheme]
+	if !ok {
+		return Driver{}, fmt.Errorf("this binary has no store %q; it has %s", scheme, known)
 	}
+	return d, nil
 }
 
-func openSQLite(ctx context.Context, path string) (*Handle, error) {
-	db, err := sql.Open("sqlite", path)
+// Create opens the store of a DSN, and creates or upgrades its schema first.
+func Create(ctx context.Context, dsn string) (*Handle, error) {
+	d, err := Lookup(dsn)
 	if err != nil {
-		return nil, fmt.Errorf("cannot open %s: %w", path, err)
+		return nil, err
 	}
-	s, err := sqlitestore.Open(ctx, db, sqlitestore.Config{})
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("cannot open %s: %w", path, err), db.Close())
+	if _, err := d.Migrate(ctx, dsn); err != nil {
+		return nil, err
 	}
-	return &Handle{Store: s, closers: []func(context.Context) error{
-		func(context.Context) error { return db.Close() }, s.Close,
-	}}, nil
+	return d.Open(ctx, dsn)
 }
 
-// Close finishes the writes under way, for as long as ctx lasts.
-func (h *Handle) Close(ctx context.Context) error {
-	var errs []error
-	for _, closer := range slices.Backward(h.closers) {
-		errs = append(errs, closer(ctx))
+// Open opens the store of a DSN, whose schema must be up to date.
+func Open(ctx context.Context, dsn string) (*Handle, error) {
+	d, err := Lookup(dsn)
+	if err != nil {
+		return nil, err
 	}
-	return errors.Join(errs...)
+	h, err := d.Open(ctx, dsn)
+	if errors.Is(err, ErrSchema) {
+		return nil, fmt.Errorf("%w; run \"onceward migrate\" with the same configuration first", err)
+	}
+	return h, err
 }
