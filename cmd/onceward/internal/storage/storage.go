@@ -39,7 +39,9 @@ type Driver struct {
 
 // drivers by the scheme of their DSN. A further store is one more line.
 var drivers = map[string]Driver{
-	"sqlite": {Open: openSQLite, Migrate: migrateSQLite, Schema: schemaSQLite},
+	"sqlite":     {Open: openSQLite, Migrate: migrateSQLite, Schema: schemaSQLite},
+	"postgres":   {Open: openPostgres, Migrate: migratePostgres, Schema: schemaPostgres},
+	"postgresql": {Open: openPostgres, Migrate: migratePostgres, Schema: schemaPostgres},
 }
 
 // Errors of a database whose schema is not the one that this program needs.
