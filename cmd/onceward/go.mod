@@ -5,6 +5,7 @@ go 1.26.0
 require (
 	github.com/onceward/onceward v0.0.0
 	github.com/stellar/go-stellar-sdk v0.7.3
+	golang.org/x/net v0.62.0
 )
 
 require (
@@ -16,6 +17,7 @@ require (
 	github.com/stellar/go-xdr v0.0.0-20260806060815-dc590f17552a // indirect
 	golang.org/x/exp v0.0.0-20231006140011-7918f672742d // indirect
 	golang.org/x/sync v0.24.0 // indirect
+	golang.org/x/text v0.43.0 // indirect
 )
 
 require (
