@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Provides what the tests need beyond Go: a C compiler for the race detector,
-# and Node.js with npm for the JavaScript clients. Installs through apt-get when
+# Node.js with npm for the JavaScript clients, and Python for a backend that the
+# proxy is tested with. Installs through apt-get when
 # run as root, otherwise says what is missing and fails.
 source "$(dirname "$0")/lib.sh"
 
@@ -36,6 +37,9 @@ have go || die "install Go $(sed -n 's/^go //p' go.work) or newer and put it on 
 
 have_cc || install gcc libc6-dev
 have_cc || die "the race detector needs a C compiler with its headers: install gcc and libc6-dev (or set CC)"
+
+have python3 || install python3
+have python3 || die "the tests of the proxy run a Python backend: install python3"
 
 # Every npm package of the tree has a lock file next to its package.json.
 mapfile -t locks < <(find . -name node_modules -prune -o -name package-lock.json -print | sort)

@@ -105,7 +105,7 @@ func (g *gate) open(method, path string, body io.Reader, edits ...func(*http.Req
 	for _, edit := range edits {
 		edit(req)
 	}
-	res, err := g.srv.Client().Do(req) //nolint:bodyclose // the caller does
+	res, err := g.srv.Client().Do(req)
 	if err != nil {
 		g.t.Fatal(err)
 	}

@@ -155,4 +155,3 @@ func isDNS(err error) bool {
 	_, ok := errors.AsType[*net.DNSError](err)
 	return ok
 }
-

@@ -23,7 +23,7 @@ const (
 	HeaderOperation = "Onceward-Operation-Id"
 	// HeaderToken is the fencing token, a decimal integer: refuse a request
 	// whose token is lower than one seen for the same operation.
-	HeaderToken = "Onceward-Token" //nolint:gosec // the name of a header
+	HeaderToken = "Onceward-Token"
 	// HeaderAttempt counts the attempts of the operation, from 1.
 	HeaderAttempt = "Onceward-Attempt"
 	// HeaderOriginalStatus is read from an answer of Config.StatusURL: the

@@ -114,4 +114,3 @@ func (p *Proxy) original(res *http.Response) (v onceward.Verdict, err error) {
 	}
 	return v, nil // one that is too large leaves a tombstone
 }
-

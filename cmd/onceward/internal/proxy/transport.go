@@ -30,9 +30,8 @@ const maxDials = 4
 // resets, whatever the method. Here no header and no body gives that licence,
 // and a connection that a request was written to stays the only one.
 type transport struct {
-	base  *http.Transport
-	http2 bool // the backend may speak it: connections are shared
-	h2c   bool
+	base *http.Transport
+	h2c  bool // HTTP/2 from the first byte
 }
 
 func newTransport(cfg *Config, h2c bool) *transport {
