@@ -12,7 +12,7 @@ TORTURE  ?= 20
 help: ## show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
-deps: ## install what the tests need beyond Go (C compiler, Node.js, PostgreSQL)
+deps: ## install what the tests need beyond Go (C compiler, Node.js, Python, PostgreSQL)
 	@scripts/deps.sh
 
 build: ## compile everything; the binary goes to bin/onceward

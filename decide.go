@@ -1,6 +1,7 @@
 package onceward
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -156,10 +157,10 @@ func (op *Operation) run(req *Request, h Handler) (Outcome, error) {
 	v, sure := op.decide(resp, final, err)
 	if sure || op.rec.Policy == Hold {
 		out, endErr := op.end(v)
-		if endErr != nil {
-			return out, endErr
+		if endErr != nil && err != nil {
+			endErr = errors.Join(endErr, err) // why it is held, in the handler's own words
 		}
-		return out, err
+		return out, cmp.Or(endErr, err)
 	}
 	op.park(0)
 	return Outcome{Response: *resp, Token: op.Token()}, err

@@ -191,7 +191,8 @@ func (e *Engine) checkTx(req *Request) error {
 
 // Do runs h for the first request of a key and gives every later one the
 // recorded answer. Its error is an *Error when the answer must wait, is
-// refused or is unknown, and otherwise whatever h returned.
+// refused or is unknown, and otherwise whatever h returned. When h returned an
+// error and the operation is held for it, both are in the error's chain.
 //
 // A caller whose context ends does not stop h: h runs on, its outcome is
 // recorded, and the next request gets it.

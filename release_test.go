@@ -94,6 +94,9 @@ func TestHowAReturnEndsTheKey(t *testing.T) {
 				})
 				if c.code != "" {
 					wantCode(t, err, c.code)
+					if c.err != nil && !errors.Is(err, c.err) {
+						t.Errorf("%v does not tell that the handler said %v", err, c.err)
+					}
 				} else if !errors.Is(err, c.err) || string(out.Response.Body) != "b" || out.Token != token {
 					t.Errorf("the first caller got %+v, %v", out, err)
 				}

@@ -24,6 +24,8 @@ type PolicyRoute struct {
 	Options Options
 	// Scope says whose the keys are. Default "the authenticated principal".
 	Scope string
+	// Problems that the route answers with beside those of the middleware.
+	Problems []ProblemType
 }
 
 // policyDoc is the page, as JSON and for the template.
@@ -85,15 +87,14 @@ func PolicyHandler(eng *onceward.Engine, routes ...PolicyRoute) (http.Handler, e
 		Key:      `1 to 255 visible ASCII characters, as a quoted string ("abc") or, where allowed, bare (abc); both are one key`,
 		Replayed: HeaderReplayed, Expires: HeaderExpires,
 	}
-	for _, t := range problemTable {
-		doc.Problems = append(doc.Problems, policyProblem{t.Code, t.Status, t.Title, t.Detail, t.Retryable})
-	}
+	doc.addProblems(problemTable)
 	for _, route := range routes {
 		opt := route.Options.withDefaults(eng)
 		if err := opt.validate(eng); err != nil {
 			return nil, fmt.Errorf("route %q: %w", route.Pattern, err)
 		}
 		doc.Routes = append(doc.Routes, describeRoute(eng, route, &opt))
+		doc.addProblems(route.Problems)
 	}
 	asJSON, err := json.MarshalIndent(doc, "", "  ")
 	if err != nil {
@@ -108,6 +109,15 @@ func PolicyHandler(eng *onceward.Engine, routes ...PolicyRoute) (http.Handler, e
 		return nil, fmt.Errorf("oncehttp: policy page: %w", err)
 	}
 	return policyPage{html: asHTML.Bytes(), json: append(asJSON, '\n')}, nil
+}
+
+// addProblems adds those whose codes are not listed yet.
+func (d *policyDoc) addProblems(types []ProblemType) {
+	for _, t := range types {
+		if !slices.ContainsFunc(d.Problems, func(p policyProblem) bool { return p.Code == t.Code }) {
+			d.Problems = append(d.Problems, policyProblem{t.Code, t.Status, t.Title, t.Detail, t.Retryable})
+		}
+	}
 }
 
 func describeRoute(eng *onceward.Engine, route PolicyRoute, opt *Options) policyRoute {

@@ -20,6 +20,9 @@ func policyPage(t *testing.T, method, accept string) *httptest.ResponseRecorder 
 		}},
 		oncehttp.PolicyRoute{Pattern: "PUT /v1/files", Scope: "the customer", Options: oncehttp.Options{
 			Scope: oncehttp.SingleTenant, Optional: true, Methods: []string{"PUT"}, Header: "x-key", CanonicalJSON: true,
+		}, Problems: []oncehttp.ProblemType{
+			{Code: "backend-failed", Status: 502, Title: "Backend failed", Detail: "It may have acted."},
+			{Code: "unauthorized", Status: 401, Title: "listed already"},
 		}})
 	if err != nil {
 		t.Fatal(err)
@@ -46,8 +49,11 @@ func TestPolicyPageAsHTML(t *testing.T) {
 				t.Errorf("no anchor for %s", p.Code)
 			}
 		}
+		if strings.Contains(page, "listed already") {
+			t.Error("a code is listed twice")
+		}
 		for _, want := range []string{
-			"POST /v1/&lt;orders&gt;", "1h30m from", "24h from", "quoted form only", "/amount", "the authenticated principal",
+			`<tr id="backend-failed">`, "POST /v1/&lt;orders&gt;", "1h30m from", "24h from", "quoted form only", "/amount", "the authenticated principal",
 			"the customer", "<code>X-Key</code>; optional", "waits up to 2 s", "RFC 8785", "member <code>key</code>",
 		} {
 			if !strings.Contains(page, want) {
@@ -73,7 +79,7 @@ func TestPolicyPageAsJSON(t *testing.T) {
 	if err := json.Unmarshal(rec.Body.Bytes(), &doc); err != nil {
 		t.Fatal(err)
 	}
-	if len(doc.Routes) != 2 || len(doc.Problems) != len(oncehttp.Problems()) {
+	if len(doc.Routes) != 2 || len(doc.Problems) != len(oncehttp.Problems())+1 {
 		t.Fatalf("%+v", doc)
 	}
 	if r := doc.Routes[0]; r.Pattern != "POST /v1/<orders>" || r.Header != "Idempotency-Key" || !r.Required || r.Retention != 5400 || len(r.Methods) != 2 {

@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # Provides what the tests need beyond Go: a C compiler for the race detector,
 # Node.js with npm for the JavaScript clients and for the test vectors that an npm
-# package brings (conformance/sfvectors), and the programs of PostgreSQL and
-# PgBouncer, which the tests start themselves. Installs through apt-get when run
-# as root, otherwise says what is missing and fails.
+# package brings (conformance/sfvectors), Python for a backend that the proxy is
+# tested with, and the programs of PostgreSQL and PgBouncer, which the tests start
+# themselves. Installs through apt-get when run as root, otherwise says what is
+# missing and fails.
 source "$(dirname "$0")/lib.sh"
 
 NODE_MAJOR=20
@@ -72,6 +73,9 @@ have go || die "install Go $(sed -n 's/^go //p' go.work) or newer and put it on 
 
 have_cc || install gcc libc6-dev
 have_cc || die "the race detector needs a C compiler with its headers: install gcc and libc6-dev (or set CC)"
+
+have python3 || install python3
+have python3 || die "the tests of the proxy run a Python backend: install python3"
 
 have_pg && have_pgbouncer || install_servers postgresql pgbouncer
 have_pg || die "the tests start PostgreSQL servers of their own: install postgresql (14 or newer) and put its bin directory with initdb and postgres on PATH"
