@@ -156,7 +156,7 @@ var (
 	contractOnly = []string{"function", "args", "ignore", "signer", "budgets", "sync_timeout"}
 	proxyOnly    = []string{
 		"proxy_timeout", "proxy_host", "proxy_ca_file", "proxy_max_connections", "strip_prefix", "trusted_proxies",
-		"crash_policy", "when", "methods", "fail_open", "replay_headers", "replay",
+		"crash_policy", "status_url", "when", "methods", "fail_open", "replay_headers", "replay",
 	}
 )
 
@@ -238,6 +238,12 @@ func (c *Config) checkProxy(r *Route, at string) {
 	}
 	if r.Compare != nil && r.Compare.CanonicalJSON && len(r.Compare.Fields) > 0 {
 		c.bad(at+".compare.fields", "are compared in canonical form anyway; leave canonical_json out")
+	}
+	switch reconcile := r.CrashPolicy == "reconcile"; {
+	case reconcile && r.StatusURL == "":
+		c.bad(at+".crash_policy", "reconcile needs status_url, to ask the backend what became of an operation")
+	case !reconcile && r.StatusURL != "":
+		c.bad(at+".status_url", "is only asked under crash_policy reconcile")
 	}
 	if r.StripPrefix != "" {
 		if _, _, path := splitPattern(r.Match); !strings.HasPrefix(path, r.StripPrefix) {

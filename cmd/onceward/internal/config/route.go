@@ -20,7 +20,8 @@ type Route struct {
 	MaxConns       int      `yaml:"proxy_max_connections" default:"0" min:"0" doc:"Connections to the backend; 0 for no bound but limits.max_requests."`
 	StripPrefix    string   `yaml:"strip_prefix" pattern:"^/.*" doc:"Beginning of the path that the backend does not get to see."`
 	Trusted        []string `yaml:"trusted_proxies" format:"cidr" doc:"Networks whose Forwarded and X-Forwarded-For headers are believed, such as 10.0.0.0/8."`
-	CrashPolicy    string   `yaml:"crash_policy" enum:"hold,rerun" default:"hold" doc:"What happens after a crash between effect and record: hold for a person, or run again. Contract routes always ask the chain."`
+	CrashPolicy    string   `yaml:"crash_policy" enum:"hold,rerun,reconcile" default:"hold" doc:"What happens after a crash between effect and record: hold for a person, run again, or ask the backend at status_url. Contract routes always ask the chain."`
+	StatusURL      string   `yaml:"status_url" doc:"Where the backend tells under crash_policy reconcile what became of an operation: http://host/operations/{id}. 200 with the answer, or 404 for never."`
 	When           *Expr    `yaml:"when" vars:"request,principal,claims,scope" result:"bool" doc:"Guards only requests for which this is true; others pass without a key. Proxy routes only."`
 	Methods        []string `yaml:"methods" pattern:"^[A-Z]{1,32}$" default:"POST, PATCH" doc:"Methods that are guarded on a proxy route; others pass without a key."`
 	FailOpen       bool     `yaml:"fail_open" default:"false" doc:"Pass requests on unguarded when the store does not answer. They may then happen twice."`

@@ -130,6 +130,9 @@ func (p *Proxy) Options() oncehttp.Options { return p.opts }
 // ServeHTTP implements http.Handler.
 func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) { p.once.ServeHTTP(w, r) }
 
+// Pass hands a request on without guarding it.
+func (p *Proxy) Pass(w http.ResponseWriter, r *http.Request) { p.reverse.ServeHTTP(w, r) }
+
 // Close closes the connections that are idle. Requests under way go on.
 func (p *Proxy) Close() { p.transport.base.CloseIdleConnections() }
 

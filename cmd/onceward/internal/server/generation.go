@@ -22,7 +22,8 @@ type generation struct {
 	quota   func(http.Handler) http.Handler
 	chain   *chain // shared with the generation before, when it did not change
 
-	relay *soroban.Relay // nil for none
+	relay    *soroban.Relay // nil for none
+	backends backends
 
 	mu       sync.Mutex
 	requests int
@@ -45,8 +46,8 @@ func (s *Server) build(ctx context.Context, cfg *config.Config, before *generati
 	if err := unbuilt(cfg); err != nil {
 		return nil, err
 	}
-	g := &generation{cfg: cfg, retired: make(chan struct{})}
-	routes, err := s.routes(cfg)
+	g := &generation{cfg: cfg, retired: make(chan struct{}), backends: make(backends)}
+	routes, err := s.routes(cfg, g.backends)
 	if err != nil {
 		return nil, err
 	}
@@ -82,7 +83,7 @@ func (s *Server) build(ctx context.Context, cfg *config.Config, before *generati
 	return g, s.register(routes, g.relay != nil)
 }
 
-// register makes the recovery of contract routes known to the engine. It is
+// register makes the recovery of routes known to the engine. It is
 // never undone: operations of a route that is gone are finished, too.
 func (s *Server) register(routes []gateway.Route, relay bool) error {
 	if relay && !s.kinds[relayKind] {
@@ -93,10 +94,14 @@ func (s *Server) register(routes []gateway.Route, relay bool) error {
 	}
 	for i := range routes {
 		r := &routes[i]
-		if r.Contract == "" || s.kinds[r.Kind] {
+		reconcile := s.reconcile
+		if r.Contract == "" {
+			reconcile = s.reconcileProxied
+		}
+		if s.kinds[r.Kind] || r.Contract == "" && r.Options.Policy != onceward.Reconcile {
 			continue
 		}
-		if err := s.engine.Register(r.Kind, s.reconcile); err != nil {
+		if err := s.engine.Register(r.Kind, reconcile); err != nil {
 			return err
 		}
 		s.kinds[r.Kind] = true

@@ -10,7 +10,7 @@ import (
 )
 
 // routes turns what the file says into what the gateway serves.
-func (s *Server) routes(cfg *config.Config) ([]gateway.Route, error) {
+func (s *Server) routes(cfg *config.Config, asked backends) ([]gateway.Route, error) {
 	out := make([]gateway.Route, len(cfg.Routes))
 	for i := range cfg.Routes {
 		r := &cfg.Routes[i]
@@ -23,7 +23,7 @@ func (s *Server) routes(cfg *config.Config) ([]gateway.Route, error) {
 			if err := s.contractRoute(&route, r); err != nil {
 				return nil, fmt.Errorf("route %q: %w", r.Match, err)
 			}
-		} else if err := s.proxyRoute(&route, r); err != nil {
+		} else if err := s.proxyRoute(&route, r, asked); err != nil {
 			return nil, fmt.Errorf("route %q: %w", r.Match, err)
 		}
 		out[i] = route
@@ -75,9 +75,4 @@ func splitMethod(pattern string) (method, rest string, ok bool) {
 		}
 	}
 	return "", pattern, false
-}
-
-// proxyRoute makes the handler of a proxy route.
-func (s *Server) proxyRoute(_ *gateway.Route, _ *config.Route) error {
-	return fmt.Errorf("proxy: %w", errNotBuilt)
 }
