@@ -68,12 +68,31 @@ func TestACheckpointFromABrokenConnectionComesLate(t *testing.T) {
 // and its proposed token, of a clock that is wrong, is below the one deleted.
 func TestAClaimMeetsASweep(t *testing.T) {
 	t.Parallel()
+	for name, first := range map[string]bool{"of a store at work": false, "as a store's first": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			claimMeetsSweep(t, first)
+		})
+	}
+}
+
+// claimMeetsSweep claims with a store that has written before, or with another.
+func claimMeetsSweep(t *testing.T, first bool) {
+	t.Helper()
 	s, pool := newStore(t)
 	const high = math.MaxInt64 - 1000
 	old := claimAt(time.Now(), high)
 	old.ExpiresAt = old.LeaseUntil
 	if _, err := s.Claim(t.Context(), old); err != nil {
 		t.Fatal(err)
+	}
+	claimant := s
+	if first {
+		var err error
+		if claimant, err = Open(t.Context(), pool, Config{}); err != nil {
+			t.Fatal(err)
+		}
+		defer claimant.Close(t.Context())
 	}
 	conn, err := pool.Acquire(t.Context())
 	if err != nil {
@@ -86,7 +105,7 @@ func TestAClaimMeetsASweep(t *testing.T) {
 	// The sweep has deleted, and has not committed.
 	deleted, err := s.deleteWindow(t.Context(), conn.Conn(), &w, func() {
 		go func() {
-			res, err := s.Claim(t.Context(), claimAt(now, 1))
+			res, err := claimant.Claim(t.Context(), claimAt(now, 1))
 			if err != nil {
 				t.Error(err)
 			}
