@@ -319,7 +319,7 @@ func TestOtherRequestsCauseNoStoreTraffic(t *testing.T) {
 	t.Parallel()
 	s, store := newSpied(t, onceward.Config{}, oncehttp.Options{Optional: true, BodyKey: "key"}, func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
-		fmt.Fprintf(w, "%s %s", r.Method, body) //nolint:gosec // an echo for a test
+		fmt.Fprintf(w, "%s %s", r.Method, body)
 	})
 	if r := s.call("PUT", "/", "a", "Idempotency-Key", "not, valid"); r.body != "PUT a" || len(r.Header["Link"])+len(r.Header["Idempotency-Key-Expires"]) > 0 {
 		t.Errorf("touched: %q %v", r.body, r.Header)

@@ -294,7 +294,7 @@ func TestTrailersReachTheFirstClient(t *testing.T) {
 		body, _ := io.ReadAll(r.Body)
 		w.Header().Set("Trailer", "X-Sum")
 		w.WriteHeader(200)
-		fmt.Fprintf(w, "%s %s", body, r.Trailer.Get("X-Sent")) //nolint:gosec // an echo for a test
+		fmt.Fprintf(w, "%s %s", body, r.Trailer.Get("X-Sent"))
 		w.Header().Set("X-Sum", "42")
 		w.Header().Set("X-Late", "ignored")
 	})
