@@ -3,6 +3,7 @@ package ha_test
 import (
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"strings"
 	"testing"
@@ -16,7 +17,8 @@ func TestMain(m *testing.M) { os.Exit(pgtest.Main(m)) }
 
 // TestFailoverLosesNothing: the primary is killed under load and the standby
 // that has received most takes over. Every acknowledgement stands, every caller
-// gets its answer, and no store mistakes this for a loss.
+// gets its answer, what competing clients were told is one consistent history,
+// and no store mistakes this for a loss.
 func TestFailoverLosesNothing(t *testing.T) {
 	t.Parallel()
 	c := newCluster(t, quorum)
@@ -26,7 +28,11 @@ func TestFailoverLosesNothing(t *testing.T) {
 	}
 	stores := []*postgres.Store{open(t, pool, postgres.Config{}), open(t, pool, postgres.Config{})}
 	l := start(t.Context(), 32, stores...)
+	seed := rand.Uint64()
+	t.Logf("seed %d", seed)
+	r := compete(t.Context(), seed, stores[0], stores[1])
 	l.awaitMore(t, 30)
+	r.awaitRounds(t, 2)
 	before := l.book.acks.Load()
 	began := time.Now()
 	if err := c.primary.Kill(); err != nil {
@@ -34,8 +40,10 @@ func TestFailoverLosesNothing(t *testing.T) {
 	}
 	promoted := c.elect(t)
 	l.awaitMore(t, 10)
+	r.awaitRounds(t, 2)
 	t.Logf("every caller served again %v after the kill", time.Since(began).Round(time.Millisecond))
 	b := l.end(t)
+	r.check(t)
 	claims, completions := b.lost(t, promoted)
 	t.Logf("%d acknowledgements before the kill, %d in all; lost %d claims, %d completions", before, b.acks.Load(), claims, completions)
 	if claims+completions != 0 {
