@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Provides what the tests need beyond Go: a C compiler for the race detector,
-# Node.js with npm for the JavaScript clients, and the programs of PostgreSQL and
-# PgBouncer, which the tests start themselves. Installs through apt-get when run
-# as root, otherwise says what is missing and fails.
+# Node.js with npm for the JavaScript clients, and the programs of PostgreSQL,
+# PgBouncer, Patroni and etcd, which the tests start themselves. Installs through
+# apt-get when run as root, otherwise says what is missing and fails.
 source "$(dirname "$0")/lib.sh"
 
 NODE_MAJOR=20
@@ -43,6 +43,8 @@ have_pg() {
 
 have_pgbouncer() { have pgbouncer || [ -x /usr/sbin/pgbouncer ]; }
 
+have_failover() { have patroni && have etcd; }
+
 # install_servers PACKAGE... installs without starting anything: Debian would
 # make a cluster and run it, and start services.
 install_servers() {
@@ -75,6 +77,9 @@ have_cc || die "the race detector needs a C compiler with its headers: install g
 have_pg && have_pgbouncer || install_servers postgresql pgbouncer
 have_pg || die "the tests start PostgreSQL servers of their own: install postgresql (14 or newer) and put its bin directory with initdb and postgres on PATH"
 have_pgbouncer || die "the tests start a PgBouncer of their own: install pgbouncer"
+
+have_failover || install_servers patroni etcd-server
+have_failover || die "a test lets Patroni fail over: install patroni (3 or newer) and etcd (3.4 or newer; Debian's etcd-server)"
 
 # Every npm package of the tree has a lock file next to its package.json.
 mapfile -t locks < <(find . -name node_modules -prune -o -name package-lock.json -print | sort)

@@ -135,7 +135,7 @@ func open(t *testing.T, pool *pgxpool.Pool, cfg postgres.Config) *postgres.Store
 }
 
 // patience is how long something may take that an overloaded machine does.
-const patience = 60 * time.Second
+const patience = 2 * time.Minute
 
 // query asks a server, standby or not, past the store.
 func query[T any](t *testing.T, s *pgtest.Server, sql string, args ...any) []T {
