@@ -30,9 +30,9 @@ type rivals struct {
 }
 
 const (
-	rivalClients = 6
-	rivalKeys    = 2 // of a round
-	rivalSteps   = 4 // of a client in a round
+	rivalClients = 12
+	rivalKeys    = 8 // of a round
+	rivalSteps   = 6 // of a client in a round
 	tiers        = 4
 )
 
@@ -52,15 +52,38 @@ func compete(ctx context.Context, seed uint64, stores ...onceward.Store) *rivals
 				all.Go(func() {
 					rnd := rand.New(rand.NewPCG(seed, uint64(round*rivalClients+client))) //nolint:gosec // reproducible
 					for range rivalSteps {
-						r.step(ctx, rnd, client, fmt.Sprintf("rival-%d-%d", round, rnd.IntN(rivalKeys)))
+						r.step(ctx, rnd, client, rivalKey(round, rnd.IntN(rivalKeys)))
 					}
 				})
 			}
 			all.Wait()
+			r.lookBack(ctx, round)
 			r.rounds.Add(1)
 		}
 	})
 	return r
+}
+
+// lookBack reads what a round has left, through every store: a write that was
+// acknowledged last and lost would otherwise go unseen.
+func (r *rivals) lookBack(ctx context.Context, round int) {
+	for client := range r.stores {
+		for key := range rivalKeys {
+			r.read(ctx, client, rivalKey(round, key))
+		}
+	}
+}
+
+func rivalKey(round, key int) string { return fmt.Sprintf("rival-%d-%d", round, key) }
+
+func (r *rivals) read(ctx context.Context, client int, value string) {
+	c := call{client: client, key: value, kind: callRead}
+	r.record(ctx, &c, func() (err error) {
+		c.record, err = r.stores[client%len(r.stores)].Get(ctx, onceward.GetRequest{
+			Key: onceward.Key{Scope: "s", Value: value}, Now: r.began,
+		})
+		return err
+	})
 }
 
 // step makes one client claim a key and complete it, or read it.
@@ -68,11 +91,7 @@ func (r *rivals) step(ctx context.Context, rnd *rand.Rand, client int, value str
 	s := r.stores[client%len(r.stores)]
 	key := onceward.Key{Scope: "s", Value: value}
 	if rnd.IntN(3) == 0 {
-		c := call{client: client, key: value, kind: callRead}
-		r.record(ctx, &c, func() (err error) {
-			c.record, err = s.Get(ctx, onceward.GetRequest{Key: key, Now: r.began})
-			return err
-		})
+		r.read(ctx, client, value)
 		return
 	}
 	tier := rnd.IntN(tiers)

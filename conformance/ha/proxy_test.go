@@ -84,8 +84,8 @@ func TestTortureWireFaults(t *testing.T) {
 	r := compete(t.Context(), seed, stores[0], stores[1])
 	r.awaitRounds(t, 2)
 	all := faults()
-	for _, i := range rnd.Perm(len(all)) {
-		w := wires[rnd.IntN(len(wires))]
+	for turn, i := range append(rnd.Perm(len(all)), rnd.Perm(len(all))...) {
+		w := wires[turn%len(wires)]
 		end, err := all[i].begin(t.Context(), w)
 		if err != nil {
 			t.Fatalf("%s: %v", all[i].name, err)
