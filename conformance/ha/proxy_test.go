@@ -68,7 +68,7 @@ func TestTortureWireFaults(t *testing.T) {
 	t.Parallel()
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
-	rnd := rand.New(rand.NewPCG(seed, 0)) //nolint:gosec // reproducible
+	rnd := rand.New(rand.NewPCG(seed, 0))
 	direct := pgtest.Database(t)
 	if err := postgres.Migrate(t.Context(), connect(t, direct), postgres.MigrateConfig{}); err != nil {
 		t.Fatal(err)
