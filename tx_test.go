@@ -33,7 +33,7 @@ func (tx *spyTx) Complete(ctx context.Context, req onceward.CompleteRequest) err
 	}
 	tx.ended = true
 	apply := func() error {
-		if err := tx.s.spy.Complete(ctx, req); err != nil {
+		if err := tx.s.Complete(ctx, req); err != nil {
 			return err
 		}
 		tx.s.mu.Lock()

@@ -59,7 +59,7 @@ func openOrders(ctx context.Context, file string) (*sql.DB, *onceward.Engine, er
 func orderUntilKilled() {
 	ctx := context.Background()
 	reached := func(err error) {
-		fmt.Println("reached", err)
+		fmt.Fprintln(os.Stdout, "reached", err)
 		select {} // until killed
 	}
 	_, e, err := openOrders(ctx, os.Getenv("ONCEWARD_TEST_FILE"))
@@ -84,7 +84,7 @@ func TestSQLiteProcessKilledAroundItsCommit(t *testing.T) {
 		t.Run(point, func(t *testing.T) {
 			t.Parallel()
 			file := filepath.Join(t.TempDir(), "once.db")
-			child := exec.Command(os.Args[0], "-test.run=^$") //nolint:noctx // killed below
+			child := exec.Command(os.Args[0], "-test.run=^$") //nolint:noctx,gosec // this binary; killed below
 			child.Env = append(os.Environ(), "ONCEWARD_TEST_FILE="+file, "ONCEWARD_TEST_POINT="+point)
 			out, err := child.StdoutPipe()
 			if err != nil {

@@ -36,7 +36,7 @@ func newCutter(t *testing.T, target string) *cutter {
 	c := &cutter{addr: l.Addr().String(), target: target}
 	var wg sync.WaitGroup
 	t.Cleanup(func() {
-		l.Close()
+		_ = l.Close()
 		wg.Wait()
 	})
 	wg.Go(func() {

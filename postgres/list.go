@@ -25,7 +25,7 @@ func (s *Store) eachBucket(ctx context.Context, queue func(b *pgx.Batch, bucket 
 	}
 	b := &pgx.Batch{}
 	for bucket := range s.layout.buckets {
-		queue(b, int16(bucket)) //nolint:gosec // below Slots
+		queue(b, int16(bucket))
 	}
 	return explain("listing", s.pool.SendBatch(ctx, b).Close())
 }

@@ -102,7 +102,7 @@ func (s *Store) ready(ctx context.Context) error {
 	}
 	if err != nil {
 		if !errors.Is(err, ErrWritesLost) {
-			abandon(conn.Conn())
+			abandon(conn.Conn()) //nolint:contextcheck // whoever has gone
 		}
 		return explain("asking the server", err)
 	}

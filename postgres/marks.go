@@ -106,7 +106,7 @@ func (m *marks) check(ctx context.Context, conn *pgx.Conn) error {
 		if instance, expected = m.expected(bucket); expected == 0 {
 			continue
 		}
-		b.Queue(m.sql.marks, int16(bucket), pgUUID(instance)).QueryRow(func(row pgx.Row) error { //nolint:gosec // below Slots
+		b.Queue(m.sql.marks, int16(bucket), pgUUID(instance)).QueryRow(func(row pgx.Row) error {
 			var found int64
 			if err := row.Scan(&found); err != nil && !errors.Is(err, pgx.ErrNoRows) {
 				return err

@@ -146,7 +146,7 @@ func (m *migrator) run(ctx context.Context, cc *pgx.ConnConfig) (err error) {
 	if err != nil {
 		return err
 	}
-	defer tx.Rollback(context.WithoutCancel(ctx))
+	defer tx.Rollback(context.WithoutCancel(ctx)) //nolint:errcheck // after the commit there is nothing to undo
 	if err := m.apply(ctx); err != nil {
 		return err
 	}

@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -51,7 +52,7 @@ func TestIndexesAreBuiltConcurrently(t *testing.T) {
 	if _, err := tx.Exec(t.Context(), insert, 1); err != nil {
 		t.Fatal(err)
 	}
-	next := append(migrations[:len(migrations):len(migrations)], migration{
+	next := append(slices.Clip(migrations), migration{
 		indexes: []index{{"onceward_second", "onceward_keys", "(bucket, kind)"}},
 	})
 	done := make(chan error, 1)

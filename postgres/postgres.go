@@ -63,12 +63,12 @@ func Open(ctx context.Context, pool *pgxpool.Pool, cfg Config) (*Store, error) {
 	s := &Store{pool: pool, cfg: cfg, sql: newStatements(cfg.Schema), layout: lay}
 	s.cache = newCache(cfg.CacheBytes)
 	s.sweeper.water, s.sweeper.rate.rate = make([]waterMark, lay.buckets), cfg.SweepRate
-	if s.writer, err = newWriter(pool, cfg, s.sql, lay.buckets); err != nil {
+	if s.writer, err = newWriter(pool, cfg, s.sql, lay.buckets); err != nil { //nolint:contextcheck // the pool outlives Open
 		return nil, err
 	}
 	s.wakeups = newWakeups(s.writer.pool, cfg)
 	s.writer.ended = s.wakeups.ended
-	if s.txs, err = newOwnPool(pool, int(pool.Config().MaxConns), s.writer.marks); err != nil {
+	if s.txs, err = newOwnPool(pool, int(pool.Config().MaxConns), s.writer.marks); err != nil { //nolint:contextcheck // the pool outlives Open
 		s.writer.pool.Close()
 		return nil, err
 	}

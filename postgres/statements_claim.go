@@ -36,7 +36,7 @@ func (t *transaction) queueClaims(b *pgx.Batch, sql string, ops []*op) {
 	for _, o := range ops {
 		c.add(o)
 	}
-	b.Queue(sql, int16(t.bucket), c.ids, c.scopes, c.keys, c.tokens, c.owners, c.seqs, c.kinds, c.policy, c.fingerprints, //nolint:gosec // below Slots
+	b.Queue(sql, t.bucket, c.ids, c.scopes, c.keys, c.tokens, c.owners, c.seqs, c.kinds, c.policy, c.fingerprints,
 		c.retentions, c.details, c.claimed, c.leases, c.expiries).Query(func(rows pgx.Rows) error {
 		for rows.Next() {
 			if err := t.won(rows); err != nil {

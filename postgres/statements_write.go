@@ -66,7 +66,7 @@ func (t *transaction) queueCompletions(b *pgx.Batch, ops []*op) {
 
 // queueOwned adds a statement that returns the ids of the rows it changed.
 func (t *transaction) queueOwned(b *pgx.Batch, sql string, c *owned, more ...any) {
-	args := append([]any{int16(t.bucket), c.ids, c.tokens, c.owners}, more...) //nolint:gosec // below Slots
+	args := append([]any{t.bucket, c.ids, c.tokens, c.owners}, more...)
 	b.Queue(sql, args...).Query(func(rows pgx.Rows) error {
 		for rows.Next() {
 			var id pgtype.UUID
@@ -116,7 +116,7 @@ func (t *transaction) queueReads(b *pgx.Batch, ops []*op) {
 	for _, o := range ops {
 		ids = append(ids, pgUUID(o.id))
 	}
-	b.Queue(t.w.sql.read, int16(t.bucket), ids).Query(func(rows pgx.Rows) error { //nolint:gosec // below Slots
+	b.Queue(t.w.sql.read, t.bucket, ids).Query(func(rows pgx.Rows) error {
 		for rows.Next() {
 			r, err := scanRow(rows)
 			if err != nil {

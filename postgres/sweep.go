@@ -133,12 +133,12 @@ func (s *Store) sweepBucket(ctx context.Context, bucket int, now time.Time, limi
 	if err != nil || !found {
 		return 0, false, err
 	}
-	err = guarded(conn.Conn(), s.writer.timeout(), func(ctx context.Context) (err error) {
+	err = guarded(conn.Conn(), s.writer.timeout(), func(ctx context.Context) (err error) { //nolint:contextcheck // a commit is not cancelled
 		deleted, err = s.deleteWindow(ctx, conn.Conn(), &w, func() {})
 		return err
 	})
 	if err != nil {
-		abandon(conn.Conn())
+		abandon(conn.Conn()) //nolint:contextcheck // whoever has gone
 		return 0, false, err
 	}
 	if deleted > 0 && w.last {

@@ -14,7 +14,7 @@ import (
 // transaction is one attempt at a wave of operations, all of one bucket.
 type transaction struct {
 	w      *writer
-	bucket int
+	bucket int16
 	ops    []*op
 	byKind [kinds][]*op
 	byID   map[onceward.ID]*op
@@ -25,7 +25,7 @@ type transaction struct {
 }
 
 func newTransaction(w *writer, ops []*op) *transaction {
-	t := &transaction{w: w, bucket: ops[0].bucket, ops: ops, byID: make(map[onceward.ID]*op, len(ops))}
+	t := &transaction{w: w, bucket: int16(ops[0].bucket), ops: ops, byID: make(map[onceward.ID]*op, len(ops))} //nolint:gosec // below Slots
 	for _, o := range ops {
 		o.reset()
 		t.byKind[o.kind] = append(t.byKind[o.kind], o)
@@ -88,13 +88,13 @@ func (t *transaction) queue(b *pgx.Batch) {
 // queueMark counts the batch in the row of this store.
 func (t *transaction) queueMark(b *pgx.Batch) {
 	now := time.Now()
-	t.instance, t.expected = t.w.marks.expected(t.bucket)
-	bucket, instance := int16(t.bucket), pgUUID(t.instance) //nolint:gosec // below Slots
+	t.instance, t.expected = t.w.marks.expected(int(t.bucket))
+	instance := pgUUID(t.instance)
 	var q *pgx.QueuedQuery
 	if t.expected == 0 {
-		q = b.Queue(t.w.sql.markFirst, bucket, instance, t.minToken(), now)
+		q = b.Queue(t.w.sql.markFirst, t.bucket, instance, t.minToken(), now)
 	} else {
-		q = b.Queue(t.w.sql.mark, bucket, instance, t.expected, t.minToken(), now)
+		q = b.Queue(t.w.sql.mark, t.bucket, instance, t.expected, t.minToken(), now)
 	}
 	t.batch = 0
 	q.Query(func(rows pgx.Rows) error {
@@ -124,7 +124,7 @@ func (t *transaction) runCarefully(conn *pgx.Conn, timeout time.Duration) error 
 			return err
 		}
 		var floor int64
-		if err := tx.QueryRow(ctx, t.w.sql.floor, int16(t.bucket)).Scan(&floor); err != nil { //nolint:gosec // below Slots
+		if err := tx.QueryRow(ctx, t.w.sql.floor, t.bucket).Scan(&floor); err != nil {
 			return fmt.Errorf("reading the bucket's token: %w", err)
 		}
 		for _, k := range []kind{kindClaim, kindClaimHeld} {

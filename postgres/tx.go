@@ -48,7 +48,7 @@ type operationTx struct {
 	s      *Store
 	conn   *pgxpool.Conn
 	tx     pgx.Tx
-	bucket int
+	bucket int16
 }
 
 // Begin implements onceward.Transactor. The transaction has the isolation level
@@ -70,7 +70,7 @@ func (s *Store) Begin(ctx context.Context, key onceward.Key) (onceward.Tx, error
 		conn.Release()
 		return nil, explain("beginning a transaction", err)
 	}
-	return &operationTx{s: s, conn: conn, tx: tx, bucket: bucketOf(id, s.layout.buckets)}, nil
+	return &operationTx{s: s, conn: conn, tx: tx, bucket: int16(bucketOf(id, s.layout.buckets))}, nil //nolint:gosec // below Slots
 }
 
 // Driver implements onceward.Tx.
@@ -81,7 +81,7 @@ func (t *operationTx) Driver() any { return handlersTx{t.tx} }
 // The record is updated first, and the commit sent only when that has found it:
 // from then on a write of the same claim waits for the end of the transaction.
 func (t *operationTx) Complete(_ context.Context, req onceward.CompleteRequest) error {
-	defer t.Rollback() //nolint:errcheck // the first error says more
+	defer t.Rollback() //nolint:errcheck,contextcheck // the first error says more; undone whoever has gone
 	o, err := newCompletion(req)
 	if err != nil {
 		return err
@@ -92,8 +92,8 @@ func (t *operationTx) Complete(_ context.Context, req onceward.CompleteRequest) 
 	}
 	var c completion
 	c.add(o)
-	args := append([]any{int16(t.bucket), c.ids, c.tokens, c.owners}, c.list()...) //nolint:gosec // below Slots
-	err = guarded(conn, t.s.cfg.WriteTimeout, func(ctx context.Context) error {
+	args := append([]any{t.bucket, c.ids, c.tokens, c.owners}, c.list()...)
+	err = guarded(conn, t.s.cfg.WriteTimeout, func(ctx context.Context) error { //nolint:contextcheck // a commit is not cancelled
 		rows, err := t.tx.Query(ctx, t.s.sql.complete, args...)
 		if err != nil {
 			return err
@@ -108,7 +108,7 @@ func (t *operationTx) Complete(_ context.Context, req onceward.CompleteRequest) 
 		return t.tx.Commit(ctx)
 	})
 	if err != nil && !errors.Is(err, onceward.ErrFenced) {
-		abandon(conn)
+		abandon(conn) //nolint:contextcheck // whoever has gone
 		return explain("committing an operation's transaction", err)
 	}
 	if err == nil {

@@ -42,7 +42,7 @@ func orders(t *testing.T, pool *pgxpool.Pool) int {
 // runChild is this binary as a process that will be killed.
 func runChild() {
 	dsn, point := os.Getenv("ONCEWARD_TEST_DSN"), os.Getenv("ONCEWARD_TEST_POINT")
-	ctx := context.Background() //nolint:usetesting // a process of its own
+	ctx := context.Background()
 	pool, err := pgxpool.New(ctx, dsn)
 	fail(err)
 	s, err := postgres.Open(ctx, pool, postgres.Config{})
@@ -50,7 +50,7 @@ func runChild() {
 	e, err := onceward.New(s, onceward.Config{Lease: 2 * time.Second})
 	fail(err)
 	reached := func() {
-		fmt.Println("reached")
+		fmt.Fprintln(os.Stdout, "reached")
 		select {} // until killed
 	}
 	_, err = e.Do(ctx, orderRequest(), func(ctx context.Context, op *onceward.Operation) (onceward.Response, error) {
@@ -66,7 +66,7 @@ func runChild() {
 
 func fail(err error) {
 	if err != nil {
-		fmt.Println("failed:", err)
+		fmt.Fprintln(os.Stdout, "failed:", err)
 		os.Exit(1)
 	}
 }
@@ -80,7 +80,7 @@ func TestAProcessKilledAroundItsCommit(t *testing.T) {
 			t.Parallel()
 			pool := database(t)
 			execSQL(t, pool, "CREATE TABLE orders (item text)")
-			child := exec.Command(os.Args[0], "-test.run=^$") //nolint:noctx // killed below
+			child := exec.Command(os.Args[0], "-test.run=^$") //nolint:noctx,gosec // this binary; killed below
 			child.Env = append(os.Environ(), "ONCEWARD_TEST_DSN="+pool.Config().ConnString(), "ONCEWARD_TEST_POINT="+point)
 			out, err := child.StdoutPipe()
 			if err != nil {

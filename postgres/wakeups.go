@@ -51,7 +51,7 @@ type wakeups struct {
 }
 
 func newWakeups(own *pgxpool.Pool, cfg Config) *wakeups {
-	ctx, cancel := context.WithCancel(context.Background()) //nolint:gosec // close calls it
+	ctx, cancel := context.WithCancel(context.Background())
 	w := &wakeups{
 		pool: own, listen: cfg.Listen, channel: "onceward_" + cfg.Schema, off: cfg.NoWakeups,
 		ctx: ctx, cancel: cancel, watchers: make(map[onceward.ID][]chan struct{}),

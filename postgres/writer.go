@@ -63,7 +63,7 @@ func (w *writer) commit(ctx context.Context, batch []*op) error {
 func (w *writer) settle(ctx context.Context, ops []*op) error {
 	pause := firstPause
 	for attempt := 1; ; attempt++ {
-		err := w.attempt(ops)
+		err := w.attempt(ops) //nolint:contextcheck // a batch outlives its callers, and is not cancelled
 		if err == nil {
 			return nil
 		}
@@ -142,7 +142,7 @@ func (w *writer) uncounted(conn *pgx.Conn, t *transaction) error {
 	if t.expected == 0 {
 		return fmt.Errorf("%w: onceward_buckets has no bucket %d; it was changed from outside", ErrSchema, t.bucket)
 	}
-	w.marks.lose(t.instance, map[int]int64{t.bucket: 0})
+	w.marks.lose(t.instance, map[int]int64{int(t.bucket): 0})
 	return errors.Join(w.permitted(conn), ErrWritesLost)
 }
 

@@ -82,7 +82,7 @@ func (t *transaction) Complete(_ context.Context, req onceward.CompleteRequest) 
 	}
 	t.done = true
 	// Under no context that can end: the outcome must be known.
-	res, err := t.tx.ExecContext(context.Background(), statement(sqlComplete), args...)
+	res, err := t.tx.ExecContext(context.Background(), statement(sqlComplete), args...) //nolint:contextcheck // see above
 	if errors.Is(err, sql.ErrTxDone) {
 		return errors.Join(onceward.ErrTxEnded, t.drop())
 	}

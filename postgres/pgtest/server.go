@@ -160,9 +160,6 @@ func (s *Server) Run(ctx context.Context) error {
 // Stop ends the server in order, aborting what runs.
 func (s *Server) Stop() error { return s.end(syscall.SIGINT) }
 
-// Kill ends the server at once with SIGKILL, as a crash does.
-func (s *Server) Kill() error { return s.end(syscall.SIGKILL) }
-
 func (s *Server) end(sig syscall.Signal) error {
 	if s.proc == nil {
 		return nil
