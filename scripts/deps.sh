@@ -2,8 +2,8 @@
 # Provides what the tests need beyond Go: a C compiler for the race detector,
 # Node.js with npm for the JavaScript clients and for the test vectors that an npm
 # package brings (conformance/sfvectors), Python for a backend that the proxy is
-# tested with, and the programs of PostgreSQL and PgBouncer, which the tests start
-# themselves. Installs through apt-get when run as root, otherwise says what is
+# tested with, and the programs of PostgreSQL, PgBouncer, Patroni and etcd, which
+# the tests start themselves. Installs through apt-get when run as root, otherwise says what is
 # missing and fails.
 source "$(dirname "$0")/lib.sh"
 
@@ -45,6 +45,8 @@ have_pg() {
 
 have_pgbouncer() { have pgbouncer || [ -x /usr/sbin/pgbouncer ]; }
 
+have_failover() { have patroni && have etcd; }
+
 # install_servers PACKAGE... installs without starting anything: Debian would
 # make a cluster and run it, and start services.
 install_servers() {
@@ -80,6 +82,9 @@ have python3 || die "the tests of the proxy run a Python backend: install python
 have_pg && have_pgbouncer || install_servers postgresql pgbouncer
 have_pg || die "the tests start PostgreSQL servers of their own: install postgresql (14 or newer) and put its bin directory with initdb and postgres on PATH"
 have_pgbouncer || die "the tests start a PgBouncer of their own: install pgbouncer"
+
+have_failover || install_servers patroni etcd-server
+have_failover || die "a test lets Patroni fail over: install patroni (3 or newer) and etcd (3.4 or newer; Debian's etcd-server)"
 
 # Every npm package of the tree has a lock file next to its package.json. Those
 # of bench/ are installed by scripts/bench.sh: no test needs them.

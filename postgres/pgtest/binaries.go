@@ -12,9 +12,10 @@ import (
 	"syscall"
 )
 
-// Binary returns the path of one of PostgreSQL's programs, such as initdb, or
-// an error that says what to install. It looks on PATH, and then where Debian
-// and Red Hat put what they keep off it; the newest version wins.
+// Binary returns the path of one of PostgreSQL's programs, such as initdb, or of
+// one of those around it, such as patroni; or an error that says what to
+// install. It looks on PATH, and then where Debian and Red Hat put what they
+// keep off it; the newest version wins.
 func Binary(name string) (string, error) {
 	if path, err := exec.LookPath(name); err == nil {
 		// Debian's postgresql-common puts wrappers of some programs there.
@@ -34,11 +35,14 @@ func Binary(name string) (string, error) {
 			return found[0], nil
 		}
 	}
-	pkg := "postgresql"
-	if name == "pgbouncer" {
+	pkg := "postgresql (14 or newer)"
+	switch name {
+	case "pgbouncer", "patroni":
 		pkg = name
+	case "etcd":
+		pkg = "etcd-server (3.4 or newer)"
 	}
-	return "", fmt.Errorf("pgtest: no %s found: run `make deps`, or install the package %s (14 or newer) and put its bin directory on PATH", name, pkg)
+	return "", fmt.Errorf("pgtest: no %s found: run `make deps`, or install the package %s and put its programs on PATH", name, pkg)
 }
 
 // version reads the number in a path such as /usr/lib/postgresql/15/bin/initdb.

@@ -57,28 +57,51 @@ func (s *Server) Promote(ctx context.Context) error {
 	return nil
 }
 
-// CutOff makes the standby stop receiving for as long as it runs, as one does
-// that has lost its network.
-func (s *Server) CutOff(ctx context.Context) error {
-	if err := s.Exec(ctx, "postgres", "ALTER SYSTEM SET primary_conninfo = ''"); err != nil {
-		return err
-	}
-	if err := s.Exec(ctx, "postgres", "SELECT pg_reload_conf()"); err != nil {
+// Follow makes a standby receive from another server than before, for instance
+// from one that was promoted, under the same name. It returns when it does.
+func (s *Server) Follow(ctx context.Context, primary *Server, name string) error {
+	conninfo := fmt.Sprintf("host=127.0.0.1 port=%d user=%s application_name=%s sslmode=disable", primary.Port, User, name)
+	if err := s.Set(ctx, "primary_conninfo", conninfo); err != nil {
 		return err
 	}
 	return s.proc.until(ctx, func(ctx context.Context) error {
-		conn, err := pgx.Connect(ctx, s.DSN("postgres"))
-		if err != nil {
-			return err
+		n, err := primary.count(ctx, "SELECT count(*) FROM pg_stat_replication WHERE state = 'streaming' AND application_name = '"+name+"'")
+		if err == nil && n == 0 {
+			err = fmt.Errorf("%s does not stream; its log: %s", name, s.Log())
 		}
-		defer conn.Close(ctx)
-		var receivers int
-		if err := conn.QueryRow(ctx, "SELECT count(*) FROM pg_stat_wal_receiver").Scan(&receivers); err != nil {
-			return err
+		return err
+	})
+}
+
+// Set changes a setting of a running server.
+func (s *Server) Set(ctx context.Context, name, value string) error {
+	if err := s.Exec(ctx, "postgres", "ALTER SYSTEM SET "+name+" = '"+value+"'"); err != nil {
+		return err
+	}
+	return s.Exec(ctx, "postgres", "SELECT pg_reload_conf()")
+}
+
+func (s *Server) count(ctx context.Context, sql string) (n int, err error) {
+	conn, err := pgx.Connect(ctx, s.DSN("postgres"))
+	if err != nil {
+		return 0, err
+	}
+	defer conn.Close(ctx)
+	err = conn.QueryRow(ctx, sql).Scan(&n)
+	return n, err
+}
+
+// CutOff makes the standby stop receiving for as long as it runs, as one does
+// that has lost its network.
+func (s *Server) CutOff(ctx context.Context) error {
+	if err := s.Set(ctx, "primary_conninfo", ""); err != nil {
+		return err
+	}
+	return s.proc.until(ctx, func(ctx context.Context) error {
+		n, err := s.count(ctx, "SELECT count(*) FROM pg_stat_wal_receiver")
+		if err == nil && n > 0 {
+			err = errors.New("it still receives")
 		}
-		if receivers > 0 {
-			return errors.New("it still receives")
-		}
-		return nil
+		return err
 	})
 }
