@@ -29,7 +29,13 @@ type Config struct {
 	Scope func(*http.Request) (string, error)
 	// Ready reports what the gateway depends on, by name; nil errors are well.
 	Ready func(context.Context) map[string]error
-	Log   *slog.Logger
+	// Around wraps what runs inside an operation, and Reconciler what recovers
+	// one, for instance to trace them. Default: nothing.
+	Around     func(http.Handler) http.Handler
+	Reconciler func(onceward.Reconciler) onceward.Reconciler
+	// ReplayHeaders are kept and replayed beside those of oncehttp.
+	ReplayHeaders []string
+	Log           *slog.Logger
 }
 
 // Gateway is an http.Handler. Use New.
@@ -41,15 +47,21 @@ type Gateway struct {
 // New makes the endpoints of all routes and registers their recovery with the
 // engine. It starts nothing.
 func New(cfg Config) (*Gateway, error) {
+	if cfg.Around == nil {
+		cfg.Around = func(h http.Handler) http.Handler { return h }
+	}
+	if cfg.Reconciler == nil {
+		cfg.Reconciler = func(r onceward.Reconciler) onceward.Reconciler { return r }
+	}
 	g := &Gateway{cfg: cfg, mux: http.NewServeMux()}
 	var published []oncehttp.PolicyRoute
 	for i := range cfg.Routes {
 		r := &cfg.Routes[i]
-		if err := cfg.Engine.Register(r.Kind, cfg.Submitter.Reconcile); err != nil {
+		if err := cfg.Engine.Register(r.Kind, cfg.Reconciler(cfg.Submitter.Reconcile)); err != nil {
 			return nil, fmt.Errorf("route %s: %w", r.Pattern, err)
 		}
 		opts := g.options(r)
-		published = append(published, oncehttp.PolicyRoute{Pattern: r.Pattern, Options: opts})
+		published = append(published, oncehttp.PolicyRoute{Pattern: r.Pattern, Options: opts, Problems: Problems()})
 		once, err := oncehttp.New(cfg.Engine, opts)
 		if err != nil {
 			return nil, fmt.Errorf("route %s: %w", r.Pattern, err)
@@ -58,7 +70,7 @@ func New(cfg Config) (*Gateway, error) {
 		if !ok {
 			return nil, fmt.Errorf("route %q needs the form METHOD /path", r.Pattern)
 		}
-		g.mux.Handle(r.Pattern, g.checked(r, once(g.submit(r))))
+		g.mux.Handle(r.Pattern, g.checked(r, once(cfg.Around(g.submit(r)))))
 		g.mux.HandleFunc(path, func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Allow", method)
 			problem{

@@ -18,7 +18,7 @@ import (
 func (g *Gateway) options(r *Route) oncehttp.Options {
 	opts := oncehttp.Options{
 		Scope: g.cfg.Scope, Kind: r.Kind, Policy: onceward.Reconcile, Wait: r.Wait,
-		MaxBodyBytes: maxBody, Logger: g.cfg.Log,
+		MaxBodyBytes: maxBody, ReplayHeaders: g.cfg.ReplayHeaders, Logger: g.cfg.Log,
 	}
 	if len(r.NaturalKey) > 0 {
 		opts.NaturalKey = func(req *http.Request, _ []byte) ([]string, error) {
