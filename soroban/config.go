@@ -78,6 +78,10 @@ type Config struct {
 	// counts in full when it is signed, whatever is charged for it in the end.
 	// Nil sets no bound. See NewBudget.
 	FeeBudget *Budget
+	// Observe, when set, is called as a Step begins. It returns the step's
+	// context, and a function that is called with the error of its end.
+	// Default: nothing.
+	Observe func(ctx context.Context, step Step) (context.Context, func(error))
 	// Logger receives what no caller gets to see. Default: discarded.
 	Logger *slog.Logger
 	// Now is the clock; it decides about leases only. Default time.Now.
@@ -107,6 +111,9 @@ func (c Config) withDefaults() Config {
 	c.MaxFee = cmp.Or(c.MaxFee, 50_000_000)
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if c.Observe == nil {
+		c.Observe = func(ctx context.Context, _ Step) (context.Context, func(error)) { return ctx, func(error) {} }
 	}
 	if c.Now == nil {
 		c.Now = time.Now

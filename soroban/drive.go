@@ -17,7 +17,9 @@ import (
 const prepareTries = 3
 
 // drive brings an operation to its end from wherever its checkpoints left it.
-func (s *Submitter) drive(ctx context.Context, op *onceward.Operation, p *plan) (Result, error) {
+func (s *Submitter) drive(ctx context.Context, op *onceward.Operation, p *plan) (res Result, err error) {
+	ctx, end := s.cfg.Observe(ctx, Step{Name: StepSubmission, Operation: op.ID(), Kind: op.Kind()})
+	defer func() { end(err) }()
 	if err := s.ready(ctx); err != nil {
 		return Result{}, err
 	}
@@ -150,13 +152,17 @@ func exhausted(last *Attempt, why string) error {
 }
 
 // observe follows a stored envelope to its verdict and stores that.
-func (s *Submitter) observe(ctx context.Context, op *onceward.Operation, p *plan, a *Attempt, c *channel, fresh bool) error {
+func (s *Submitter) observe(ctx context.Context, op *onceward.Operation, p *plan, a *Attempt, c *channel, fresh bool) (err error) {
+	ctx, end := s.cfg.Observe(ctx, Step{
+		Name: StepAttempt, Operation: op.ID(), Kind: op.Kind(), Attempt: a.Number, TxHash: a.Hash,
+	})
+	defer func() { end(err) }()
 	if _, err := a.transaction(s.cfg.Passphrase); err != nil {
 		return err
 	}
 	st, act := begin(a, fresh)
 	st.maxFee = s.cfg.MaxFee
-	st, err := s.follow(ctx, op, a, c, st, act)
+	st, err = s.follow(ctx, op, a, c, st, act)
 	if err != nil {
 		return err
 	}

@@ -38,7 +38,12 @@ type Config struct {
 	Quota func(http.Handler) http.Handler
 	// Ready reports what the gateway depends on, by name; nil errors are well.
 	Ready func(context.Context) map[string]error
-	Log   *slog.Logger
+	// Around wraps what runs inside an operation, for instance to trace it.
+	// Default: nothing.
+	Around func(http.Handler) http.Handler
+	// ReplayHeaders are kept and replayed beside those of oncehttp.
+	ReplayHeaders []string
+	Log           *slog.Logger
 }
 
 // Gateway is an http.Handler. Use New.
@@ -53,6 +58,9 @@ type Gateway struct {
 // New makes the endpoints of all routes. It starts nothing, and registers
 // nothing with the engine: do that for every Kind of a contract route.
 func New(cfg Config) (*Gateway, error) {
+	if cfg.Around == nil {
+		cfg.Around = func(h http.Handler) http.Handler { return h }
+	}
 	g := &Gateway{cfg: cfg, mux: http.NewServeMux()}
 	var published []oncehttp.PolicyRoute
 	for i := range cfg.Routes {
@@ -62,7 +70,7 @@ func New(cfg Config) (*Gateway, error) {
 			return nil, fmt.Errorf("route %q: %w", r.Pattern, err)
 		}
 		if r.Published {
-			published = append(published, oncehttp.PolicyRoute{Pattern: r.Pattern, Options: r.Options})
+			published = append(published, oncehttp.PolicyRoute{Pattern: r.Pattern, Options: r.Options, Problems: problemsOf(r)})
 		}
 	}
 	if cfg.Relay != nil {
@@ -95,7 +103,7 @@ func (g *Gateway) add(r *Route) error {
 	if err != nil {
 		return err
 	}
-	g.mux.Handle(r.Pattern, own(g.admit(r, g.checked(r, g.answered(r, once(g.submit(r)))))))
+	g.mux.Handle(r.Pattern, own(g.admit(r, g.checked(r, g.answered(r, once(g.cfg.Around(g.submit(r))))))))
 	return nil
 }
 

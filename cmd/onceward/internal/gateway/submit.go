@@ -21,6 +21,7 @@ func (g *Gateway) options(r *Route) oncehttp.Options {
 	opts.Scope, opts.Kind, opts.Policy, opts.Logger = ScopeOf, r.Kind, onceward.Reconcile, g.cfg.Log
 	// A longer wait would end in 202 anyway.
 	opts.Wait = min(opts.Wait, r.SyncTimeout)
+	opts.ReplayHeaders = append(opts.ReplayHeaders, g.cfg.ReplayHeaders...)
 	if len(r.NaturalKey) > 0 {
 		opts.NaturalKey = func(req *http.Request, _ []byte) ([]string, error) {
 			return callOf(req.Context()).natural, nil

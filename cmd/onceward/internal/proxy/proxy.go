@@ -74,6 +74,9 @@ type Config struct {
 	// GiveUpAfter is when an operation that the backend cannot tell about is
 	// held for a person, counted from its first claim. Default 1 h.
 	GiveUpAfter time.Duration
+	// Around wraps what runs inside an operation, for instance to trace it.
+	// Default: nothing.
+	Around func(http.Handler) http.Handler
 	// Log receives what the client is not told. Default: discarded.
 	Log *slog.Logger
 }
@@ -120,7 +123,7 @@ func New(cfg Config) (*Proxy, error) {
 	if err != nil {
 		return nil, err
 	}
-	p.once = middleware(http.HandlerFunc(p.serve))
+	p.once = middleware(cfg.Around(http.HandlerFunc(p.serve)))
 	return p, nil
 }
 
@@ -165,6 +168,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.MaxConns == 0 {
 		c.MaxConns = 1024
+	}
+	if c.Around == nil {
+		c.Around = func(h http.Handler) http.Handler { return h }
 	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
