@@ -75,6 +75,13 @@ routes:
 		t.Errorf("the backend took %d orders", n)
 	}
 	firstEvent(t, s.api+"/api/events")
+	s.api = s.admin // ask the other listener
+	metrics := s.get("/metrics")
+	for _, series := range []string{`onceward_build_info{`, `route="/api/"`} {
+		if !strings.Contains(metrics.body, series) {
+			t.Errorf("no %s in the metrics:\n%s", series, metrics.body)
+		}
+	}
 }
 
 // firstEvent reads one event of a stream that does not end.

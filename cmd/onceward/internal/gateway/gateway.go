@@ -41,6 +41,9 @@ type Config struct {
 	// Around wraps what runs inside an operation, for instance to trace it.
 	// Default: nothing.
 	Around func(http.Handler) http.Handler
+	// Watched wraps the handler of a route, for instance to count its requests.
+	// Default: nothing.
+	Watched func(route string, h http.Handler) http.Handler
 	// ReplayHeaders are kept and replayed beside those of oncehttp.
 	ReplayHeaders []string
 	Log           *slog.Logger
@@ -60,6 +63,9 @@ type Gateway struct {
 func New(cfg Config) (*Gateway, error) {
 	if cfg.Around == nil {
 		cfg.Around = func(h http.Handler) http.Handler { return h }
+	}
+	if cfg.Watched == nil {
+		cfg.Watched = func(_ string, h http.Handler) http.Handler { return h }
 	}
 	g := &Gateway{cfg: cfg, mux: http.NewServeMux()}
 	var published []oncehttp.PolicyRoute
@@ -94,7 +100,7 @@ func New(cfg Config) (*Gateway, error) {
 
 func (g *Gateway) add(r *Route) error {
 	if r.Handler != nil {
-		g.mux.Handle(r.Pattern, g.admit(r, r.Handler))
+		g.mux.Handle(r.Pattern, g.cfg.Watched(r.Pattern, g.admit(r, r.Handler)))
 		return nil
 	}
 	r.Options = g.options(r)
@@ -103,7 +109,8 @@ func (g *Gateway) add(r *Route) error {
 	if err != nil {
 		return err
 	}
-	g.mux.Handle(r.Pattern, own(g.admit(r, g.checked(r, g.answered(r, once(g.cfg.Around(g.submit(r))))))))
+	g.mux.Handle(r.Pattern, g.cfg.Watched(r.Pattern,
+		own(g.admit(r, g.checked(r, g.answered(r, once(g.cfg.Around(g.submit(r)))))))))
 	return nil
 }
 

@@ -204,3 +204,11 @@ func (s *Store) List(ctx context.Context, req onceward.ListRequest) (res oncewar
 func unsupported(what string) error {
 	return fmt.Errorf("observe: the store cannot %s: %w", what, errors.ErrUnsupported)
 }
+
+// Watch implements onceward.Waker: without one below, waiting requests poll.
+func (s *Store) Watch(key onceward.Key) (wake <-chan struct{}, stop func()) {
+	if w, ok := s.next.(onceward.Waker); ok {
+		return w.Watch(key)
+	}
+	return nil, func() {}
+}

@@ -100,7 +100,7 @@ func (c *chain) open(ctx context.Context, s *Server) error {
 		}
 	}
 	c.submitter, err = soroban.New(soroban.Config{
-		RPC: crashpoint.RPC(c.rpc), Passphrase: c.cfg.Passphrase, Store: s.engine.Store(), Channels: channels, Signers: signers,
+		RPC: s.obs.RPC(crashpoint.RPC(c.rpc)), Observe: s.obs.Step, Passphrase: c.cfg.Passphrase, Store: s.engine.Store(), Channels: channels, Signers: signers,
 		NonceSecret: c.secrets.nonce, LedgerWindow: uint32(c.cfg.LedgerWindow), GuardWindow: uint32(c.cfg.GuardWindow), //nolint:gosec // bounded by the file's rules
 		PollInterval: c.cfg.PollInterval.Std(), CallTimeout: c.cfg.CallTimeout.Std(), ChannelLease: c.cfg.ChannelsLease.Std(),
 		ChannelWait: c.cfg.ChannelWait.Std(), MaxQueue: c.cfg.MaxQueue, InclusionFee: int64(c.cfg.InclusionFee), MaxFee: int64(c.cfg.MaxFee),

@@ -2,7 +2,6 @@ package server
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 	"reflect"
@@ -12,6 +11,7 @@ import (
 	"github.com/onceward/onceward"
 	"github.com/onceward/onceward/cmd/onceward/internal/config"
 	"github.com/onceward/onceward/cmd/onceward/internal/gateway"
+	"github.com/onceward/onceward/cmd/onceward/internal/observe"
 	"github.com/onceward/onceward/soroban"
 )
 
@@ -43,9 +43,6 @@ func (s *Server) first(ctx context.Context) error {
 
 // build makes a generation of a configuration; before is the one in force.
 func (s *Server) build(ctx context.Context, cfg *config.Config, before *generation) (*generation, error) {
-	if err := unbuilt(cfg); err != nil {
-		return nil, err
-	}
 	g := &generation{cfg: cfg, retired: make(chan struct{}), backends: make(backends)}
 	routes, err := s.routes(cfg, g.backends)
 	if err != nil {
@@ -57,6 +54,7 @@ func (s *Server) build(ctx context.Context, cfg *config.Config, before *generati
 	}
 	conf := gateway.Config{
 		Engine: s.engine, Routes: routes, Authenticate: authenticate, Ready: s.ready, Log: s.log,
+		Around: s.obs.Operation, Watched: s.obs.Route, ReplayHeaders: []string{observe.HeaderTrace},
 	}
 	if conf.Quota, err = s.quotas(cfg, before); err != nil {
 		return nil, err
@@ -87,7 +85,7 @@ func (s *Server) build(ctx context.Context, cfg *config.Config, before *generati
 // never undone: operations of a route that is gone are finished, too.
 func (s *Server) register(routes []gateway.Route, relay bool) error {
 	if relay && !s.kinds[relayKind] {
-		if err := s.engine.Register(relayKind, s.reconcileRelayed); err != nil {
+		if err := s.engine.Register(relayKind, s.obs.Reconciler(s.reconcileRelayed)); err != nil {
 			return err
 		}
 		s.kinds[relayKind] = true
@@ -101,7 +99,7 @@ func (s *Server) register(routes []gateway.Route, relay bool) error {
 		if s.kinds[r.Kind] || r.Contract == "" && r.Options.Policy != onceward.Reconcile {
 			continue
 		}
-		if err := s.engine.Register(r.Kind, reconcile); err != nil {
+		if err := s.engine.Register(r.Kind, s.obs.Reconciler(reconcile)); err != nil {
 			return err
 		}
 		s.kinds[r.Kind] = true
@@ -164,6 +162,7 @@ func (s *Server) mayBecome(cfg *config.Config) error {
 		"operations":            was.Operations == cfg.Operations,
 		"limits":                was.Limits == cfg.Limits,
 		"tls":                   (was.TLS == nil) == (cfg.TLS == nil),
+		"observability":         reflect.DeepEqual(was.Observability, cfg.Observability),
 		"encryption":            reflect.DeepEqual(was.Encryption, cfg.Encryption),
 		"quotas.keys_in_flight": was.Quotas.KeysInFlight == cfg.Quotas.KeysInFlight,
 	} {
@@ -216,20 +215,4 @@ func (g *generation) stop() {
 		g.chain.submitter.Stop()
 	}
 	g.gateway.Wait()
-}
-
-var errNotBuilt = errors.New("this binary was built without it")
-
-// unbuilt refuses what the file may say and this binary cannot do.
-func unbuilt(cfg *config.Config) error {
-	var errs []error
-	for field, asked := range map[string]bool{
-		"observability.metrics.listen":   cfg.Observability.Metrics.Listen != "",
-		"observability.tracing.endpoint": cfg.Observability.Tracing.Endpoint != "",
-	} {
-		if asked {
-			errs = append(errs, fmt.Errorf("%s: %w", field, errNotBuilt))
-		}
-	}
-	return errors.Join(errs...)
 }

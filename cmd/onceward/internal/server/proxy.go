@@ -8,11 +8,13 @@ import (
 	"net/http"
 	"net/netip"
 	"os"
+	"slices"
 
 	"github.com/onceward/onceward"
 	"github.com/onceward/onceward/cmd/onceward/internal/config"
 	"github.com/onceward/onceward/cmd/onceward/internal/expr"
 	"github.com/onceward/onceward/cmd/onceward/internal/gateway"
+	"github.com/onceward/onceward/cmd/onceward/internal/observe"
 	"github.com/onceward/onceward/cmd/onceward/internal/proxy"
 	"github.com/onceward/onceward/oncehttp"
 )
@@ -25,7 +27,8 @@ type backends map[string]*proxy.Proxy
 func (s *Server) proxyRoute(out *gateway.Route, r *config.Route, asked backends) error {
 	opts := &out.Options
 	opts.Scope, opts.Kind, opts.Methods, opts.Logger = gateway.ScopeOf, r.Kind(), r.Methods, s.log
-	opts.Policy, opts.FailOpen, opts.ReplayHeaders = onceward.CrashPolicy(r.CrashPolicy), r.FailOpen, r.ReplayHeaders
+	opts.Policy, opts.FailOpen = onceward.CrashPolicy(r.CrashPolicy), r.FailOpen
+	opts.ReplayHeaders = append(slices.Clone(r.ReplayHeaders), observe.HeaderTrace)
 	if r.Replay == "all" {
 		opts.Replay = oncehttp.ReplayAll
 	}
@@ -33,7 +36,7 @@ func (s *Server) proxyRoute(out *gateway.Route, r *config.Route, asked backends)
 		opts.NaturalKey = naturalKey(r.NaturalKey)
 	}
 	cfg := proxy.Config{
-		Engine: s.engine, Keys: *opts, Backend: r.Proxy, StripPrefix: r.StripPrefix, Host: r.ProxyHost,
+		Engine: s.engine, Around: s.obs.Operation, Keys: *opts, Backend: r.Proxy, StripPrefix: r.StripPrefix, Host: r.ProxyHost,
 		Timeout: r.ProxyTimeout.Std(), MaxConns: r.MaxConns, StatusURL: r.StatusURL, Log: s.log,
 	}
 	for _, network := range r.Trusted {

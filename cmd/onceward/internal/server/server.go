@@ -23,6 +23,7 @@ import (
 	"github.com/onceward/onceward/cmd/onceward/internal/admin"
 	"github.com/onceward/onceward/cmd/onceward/internal/config"
 	"github.com/onceward/onceward/cmd/onceward/internal/crashpoint"
+	"github.com/onceward/onceward/cmd/onceward/internal/observe"
 	"github.com/onceward/onceward/cmd/onceward/internal/serving"
 	"github.com/onceward/onceward/cmd/onceward/internal/storage"
 	"github.com/onceward/onceward/webhook"
@@ -48,10 +49,12 @@ type Server struct {
 	sealed onceward.Store // what the engine sees of the store
 	engine *onceward.Engine
 	outbox *webhook.Outbox // nil without a receiver
+	obs    *observe.Observer
 	// fingerprint keys the hashes of requests; empty for plain hashes.
 	fingerprint []byte
 
 	api, admin net.Listener
+	metrics    net.Listener          // nil without one of its own
 	certs      *serving.Certificates // nil without TLS
 	closers    []func() error
 
@@ -68,7 +71,7 @@ func New(ctx context.Context, opts Options) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{opts: opts, log: opts.Log, cfg: cfg, kinds: make(map[string]bool)}
-	for _, step := range []func(context.Context) error{s.listen, s.openStore, s.openOutbox, s.first} {
+	for _, step := range []func(context.Context) error{s.listen, s.openObserver, s.openStore, s.openOutbox, s.first} {
 		if err := step(ctx); err != nil {
 			return nil, errors.Join(err, s.Close())
 		}
@@ -147,7 +150,7 @@ func (s *Server) openStore(ctx context.Context) error {
 		return err
 	}
 	o := s.cfg.Operations
-	s.engine, err = onceward.New(crashpoint.Store(s.sealed), onceward.Config{
+	s.engine, err = onceward.New(s.obs.Store(crashpoint.Store(s.sealed)), onceward.Config{
 		Retention: o.Retention.Std(), Lease: o.Lease.Std(), OperationTimeout: o.Timeout.Std(),
 		StoreTimeout: o.StoreTimeout.Std(), MaxResponseBytes: int(o.MaxResponse), MaxWaiters: o.MaxWaiters,
 		MaxInFlightPerScope: s.cfg.Quotas.KeysInFlight, AcceptLateKeys: o.AcceptLateKeys,
@@ -200,11 +203,12 @@ func (s *Server) Start(group *serving.Group) error {
 	if !ok {
 		return errors.New("the store cannot list its records")
 	}
-	page, err := s.guardAdmin(admin.Handler(lister, s.log))
+	page, err := s.guardAdmin(s.withMetrics(admin.Handler(lister, s.log)))
 	if err != nil {
 		return err
 	}
 	group.Go("engine", s.engine.Run)
+	s.startObserver(group)
 	group.Go("gateway", s.run)
 	if s.outbox != nil {
 		group.Go("webhooks", s.outbox.Run)
