@@ -26,7 +26,7 @@ func TestAPIKeyCommands(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer h.Close(t.Context())
+		defer func() { _ = h.Close(t.Context()) }() // only the book is of interest
 		book, err := auth.NewBook(h.Store, auth.BookConfig{})
 		if err != nil {
 			t.Fatal(err)
