@@ -19,6 +19,24 @@ type wire struct {
 	connected atomic.Bool
 	unsure    atomic.Bool // the server stopped waiting for its standbys
 	expired   atomic.Bool // we closed it, because the server did not answer
+	born      int64       // how many operations the store had seen by then
+}
+
+// growth counts the operations of a store. The server plans a statement when a
+// connection first uses it, by the size that the table has then: on an empty
+// table it reads all of it, and goes on to do so when it has grown. Connections
+// are therefore replaced when the store has done as much again as it had before
+// them, about twenty times in all.
+type growth struct{ ops atomic.Int64 }
+
+const (
+	growthStep = 2000
+	growthEnd  = 10_000_000 // by then the table has been analysed
+)
+
+func (g *growth) outgrown(w *wire) bool {
+	ops := g.ops.Load()
+	return w.born < growthEnd && ops > 2*w.born+growthStep
 }
 
 const wireKey = "github.com/onceward/onceward/postgres"
@@ -37,7 +55,7 @@ const connectTimeout = 10 * time.Second
 // newOwnPool makes a pool of the store's own with the settings of the caller's:
 // the same server and hooks, watched more closely. A new connection may lead to
 // another server, and so the first thing it does is to look for lost writes.
-func newOwnPool(pool *pgxpool.Pool, conns int, m *marks) (*pgxpool.Pool, error) {
+func newOwnPool(pool *pgxpool.Pool, conns int, m *marks, g *growth) (*pgxpool.Pool, error) {
 	cfg := pool.Config()
 	cfg.MaxConns, cfg.MinConns, cfg.MinIdleConns = int32(conns), 0, 0 //nolint:gosec // validated to be small
 	before := cfg.BeforeConnect
@@ -57,10 +75,15 @@ func newOwnPool(pool *pgxpool.Pool, conns int, m *marks) (*pgxpool.Pool, error) 
 				return err
 			}
 		}
+		wireOf(conn).born = g.ops.Load()
 		if err := m.check(ctx, conn); !errors.Is(err, ErrWritesLost) {
 			return err
 		}
 		return nil // the connection is good, what is written on it is not: see writer.permitted
+	}
+	release := cfg.AfterRelease
+	cfg.AfterRelease = func(conn *pgx.Conn) bool {
+		return !g.outgrown(wireOf(conn)) && (release == nil || release(conn))
 	}
 	// Its context ends nothing but the making of minimum connections.
 	own, err := pgxpool.NewWithConfig(context.Background(), cfg)

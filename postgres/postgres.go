@@ -68,7 +68,7 @@ func Open(ctx context.Context, pool *pgxpool.Pool, cfg Config) (*Store, error) {
 	}
 	s.wakeups = newWakeups(s.writer.pool, cfg)
 	s.writer.ended = s.wakeups.ended
-	if s.txs, err = newOwnPool(pool, int(pool.Config().MaxConns), s.writer.marks); err != nil { //nolint:contextcheck // the pool outlives Open
+	if s.txs, err = newOwnPool(pool, int(pool.Config().MaxConns), s.writer.marks, &s.writer.grown); err != nil { //nolint:contextcheck // the pool outlives Open
 		s.writer.pool.Close()
 		return nil, err
 	}

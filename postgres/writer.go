@@ -20,6 +20,7 @@ type writer struct {
 	sql   *statements
 	cfg   Config
 	marks *marks
+	grown growth
 	ended func(ids ...onceward.ID) // told of what has ended, see wakeups
 
 	mu      sync.Mutex
@@ -30,7 +31,7 @@ type writer struct {
 func newWriter(pool *pgxpool.Pool, cfg Config, sql *statements, buckets int) (*writer, error) {
 	w := &writer{sql: sql, cfg: cfg, marks: newMarks(sql, buckets), busy: make(map[*pgx.Conn]bool)}
 	var err error
-	w.pool, err = newOwnPool(pool, cfg.Writers+1, w.marks)
+	w.pool, err = newOwnPool(pool, cfg.Writers+1, w.marks, &w.grown)
 	return w, err
 }
 
@@ -115,6 +116,7 @@ func (w *writer) attempt(ops []*op) error {
 	switch {
 	case err == nil:
 		w.marks.acknowledge(t)
+		w.grown.ops.Add(int64(len(ops)))
 		w.ended(t.ended()...)
 	case errors.Is(err, ErrUnsure) || judge(err) == faultConnection:
 		abandon(conn.Conn())
