@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/onceward/onceward/cmd/onceward/internal/gateway"
@@ -136,7 +137,7 @@ func (b *builder) add(path, method string, operation object) error {
 // operationID makes a name of letters, digits and "_".
 func operationID(method, path string) string {
 	words := strings.FieldsFunc(path, func(r rune) bool {
-		return !('a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9')
+		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9')
 	})
 	return strings.Join(append([]string{method}, words...), "_")
 }
@@ -171,10 +172,5 @@ func guarded(opts *oncehttp.Options, method string) bool {
 	if len(methods) == 0 {
 		methods = []string{http.MethodPost, http.MethodPatch}
 	}
-	for _, m := range methods {
-		if m == method {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(methods, method)
 }

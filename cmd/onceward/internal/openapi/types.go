@@ -89,8 +89,9 @@ func plain(t xdr.ScSpecType) object {
 		return object{"title": "Error", "type": "object", "required": []string{"type", "code"}, "properties": object{"type": object{"type": "string"}, "code": object{}}}
 	case xdr.ScSpecTypeScSpecTypeVal:
 		return object{"title": "any value: one member that names its type", "type": "object", "minProperties": 1, "maxProperties": 1}
+	default: // has parameters
+		return nil
 	}
-	return nil
 }
 
 // only is an object with exactly one member.
@@ -154,8 +155,9 @@ func textual(kind xdr.ScSpecType) bool {
 		return false
 	case xdr.ScSpecTypeScSpecTypeBytesN:
 		return true
+	default:
+		return plain(kind) != nil
 	}
-	return plain(kind) != nil
 }
 
 // declared refers to a type of the contract, and describes it once.
