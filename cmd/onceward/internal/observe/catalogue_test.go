@@ -14,7 +14,6 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/common/model"
-	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/model/rulefmt"
 	"github.com/prometheus/prometheus/promql/parser"
 
@@ -111,7 +110,7 @@ func checkQuery(query string, known map[string]metric) (wrong []string) {
 		return wrong
 	}
 	// Labels that Prometheus itself adds.
-	everywhere := []string{"job", "instance", "le", labels.MetricName}
+	everywhere := []string{"job", "instance", "le", model.MetricNameLabel}
 	used := make(map[string]bool)
 	parser.Inspect(expr, func(node parser.Node, _ []parser.Node) error {
 		v, ok := node.(*parser.VectorSelector)

@@ -32,7 +32,7 @@ const (
 func (o *Observer) Route(route string, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		start := time.Now()
-		ctx, span := o.begin(route, r)
+		ctx, span := o.begin(r.Context(), route, r)
 		defer span.End()
 		own := traceparent(ctx)
 		if own != "" {
@@ -41,18 +41,16 @@ func (o *Observer) Route(route string, next http.Handler) http.Handler {
 		gauge := o.metrics.inFlight.WithLabelValues(route)
 		gauge.Inc()
 		defer gauge.Dec()
-		x := &exchange{o: o, route: route, method: methodLabel(r.Method), path: r.URL.Path, start: start, span: span, own: own}
+		x := &exchange{o: o, route: route, method: methodLabel(r.Method), start: start, span: span, own: own}
 		x.w = recorder{ResponseWriter: w}
-		x.r = r.WithContext(ctx)
-		defer x.done()
-		next.ServeHTTP(&x.w, x.r)
+		defer x.done(ctx)
+		next.ServeHTTP(&x.w, r.WithContext(ctx))
 		x.returned = true
 	})
 }
 
 // begin starts the server's span. A client's trace is followed or linked to.
-func (o *Observer) begin(route string, r *http.Request) (ctx context.Context, span trace.Span) {
-	ctx = r.Context()
+func (o *Observer) begin(ctx context.Context, route string, r *http.Request) (context.Context, trace.Span) {
 	options := []trace.SpanStartOption{
 		trace.WithSpanKind(trace.SpanKindServer),
 		trace.WithAttributes(attribute.String("http.request.method", methodLabel(r.Method)), attribute.String("http.route", route)),
@@ -68,18 +66,17 @@ func (o *Observer) begin(route string, r *http.Request) (ctx context.Context, sp
 
 // exchange is one observed request.
 type exchange struct {
-	o                   *Observer
-	route, method, path string
-	own                 string
-	start               time.Time
-	span                trace.Span
-	w                   recorder
-	r                   *http.Request
-	returned            bool
+	o             *Observer
+	route, method string
+	own           string
+	start         time.Time
+	span          trace.Span
+	w             recorder
+	returned      bool
 }
 
 // done counts, logs and describes what was answered.
-func (x *exchange) done() {
+func (x *exchange) done(ctx context.Context) {
 	o, header := x.o, x.w.Header()
 	outcome, code := outcomeAnswered, ""
 	switch {
@@ -120,7 +117,7 @@ func (x *exchange) done() {
 			attrs = append(attrs, slog.String("original_trace_id", sc.TraceID().String()))
 		}
 	}
-	o.cfg.Log.LogAttrs(x.r.Context(), slog.LevelInfo, "request", attrs...)
+	o.cfg.Log.LogAttrs(ctx, slog.LevelInfo, "request", attrs...)
 }
 
 // code is the problem's, if it is one of those that are known.

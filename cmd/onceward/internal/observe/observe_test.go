@@ -197,7 +197,7 @@ func TestNoSecretsLeave(t *testing.T) {
 	var spans strings.Builder
 	for _, s := range w.spans.Ended() {
 		for _, a := range s.Attributes() {
-			spans.WriteString(string(a.Key) + "=" + a.Value.Emit() + "\n")
+			spans.WriteString(string(a.Key) + "=" + a.Value.String() + "\n")
 		}
 	}
 	for name, text := range map[string]string{"log": w.log.String(), "metrics": w.metrics(), "spans": spans.String()} {

@@ -7,6 +7,7 @@ import (
 	protocol "github.com/stellar/go-stellar-sdk/protocols/rpc"
 	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/trace"
+	"go.opentelemetry.io/otel/trace/noop"
 
 	"github.com/onceward/onceward/soroban"
 )
@@ -21,7 +22,7 @@ type chain struct {
 
 func call[Res any](ctx context.Context, o *Observer, method string, do func(context.Context) (Res, error)) (Res, error) {
 	start := time.Now()
-	var span trace.Span = trace.SpanFromContext(context.Background())
+	span := trace.Span(noop.Span{})
 	if trace.SpanContextFromContext(ctx).IsValid() {
 		ctx, span = o.tracer.Start(ctx, "stellar."+method, trace.WithSpanKind(trace.SpanKindClient))
 		defer span.End()

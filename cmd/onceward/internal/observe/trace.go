@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"strings"
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracehttp"
@@ -75,10 +76,25 @@ func traceparent(ctx context.Context) string {
 	return carrier["traceparent"]
 }
 
-// parseTrace reads a traceparent.
+// parseTrace reads a traceparent that traceparent wrote; any other gives none.
 func parseTrace(value string) trace.SpanContext {
-	ctx := propagation.TraceContext{}.Extract(context.Background(), propagation.MapCarrier{"traceparent": value})
-	return trace.SpanContextFromContext(ctx)
+	parts := strings.Split(value, "-")
+	if len(parts) != 4 || parts[0] != "00" {
+		return trace.SpanContext{}
+	}
+	traceID, err := trace.TraceIDFromHex(parts[1])
+	if err != nil {
+		return trace.SpanContext{}
+	}
+	spanID, err := trace.SpanIDFromHex(parts[2])
+	if err != nil {
+		return trace.SpanContext{}
+	}
+	var flags trace.TraceFlags
+	if parts[3] == "01" {
+		flags = trace.FlagsSampled
+	}
+	return trace.NewSpanContext(trace.SpanContextConfig{TraceID: traceID, SpanID: spanID, TraceFlags: flags, Remote: true})
 }
 
 func hasTrace(checkpoints []onceward.Checkpoint) bool {

@@ -1,0 +1,260 @@
+package openapi_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/stellar/go-stellar-sdk/keypair"
+	"github.com/stellar/go-stellar-sdk/xdr"
+
+	"github.com/onceward/onceward/cmd/onceward/internal/gateway"
+	"github.com/onceward/onceward/cmd/onceward/internal/openapi"
+	"github.com/onceward/onceward/cmd/onceward/internal/proxy"
+	"github.com/onceward/onceward/oncehttp"
+	"github.com/onceward/onceward/soroban/contractspec"
+)
+
+// What the gateway takes and answers is what its description says, by the
+// word of an independent validator.
+func TestTheGatewayKeepsToItsDescription(t *testing.T) {
+	t.Parallel()
+	s := newSample(t)
+	doc, err := openapi.Document(s.cfg)
+	must(t, err)
+	v := validated(t, doc)
+	someone := keypair.Master("someone").Address()
+	for _, tc := range []struct {
+		name, method, path, key, body string
+		status                        int
+		valid                         bool // the request is one that the description admits
+	}{
+		{"mint", "POST", "/v1/rewards", `"r1"`, `{"to":"` + someone + `","amount":"100","reason":"first"}`, 200, true},
+		{"replay", "POST", "/v1/rewards", `"r1"`, `{"to":"` + someone + `","amount":"100","reason":"first"}`, 200, true},
+		{"reused", "POST", "/v1/rewards", `"r1"`, `{"to":"` + someone + `","amount":"101","reason":"first"}`, 422, true},
+		{"number", "POST", "/v1/rewards", `r2`, `{"to":"` + someone + `","amount":100}`, 200, true},
+		{"rejected", "POST", "/v1/rewards", `r3`, `{"to":"` + someone + `","amount":"-5"}`, 422, true},
+		{"vote", "POST", "/v1/votes", `v1`, `{"voter":"` + someone + `","proposal_id":"1","support":true}`, 200, true},
+		{"content", "POST", "/v1/content", `c1`, `{"author":"` + someone + `","content_hash":"` + strings.Repeat("ab", 32) + `","uri":"https://example.org/1"}`, 200, true},
+		{"no key", "POST", "/v1/rewards", ``, `{"to":"` + someone + `","amount":"100"}`, 400, false},
+		{"missing member", "POST", "/v1/rewards", `r4`, `{"to":"` + someone + `"}`, 400, false},
+		{"unknown member", "POST", "/v1/rewards", `r5`, `{"to":"` + someone + `","amount":"1","x":1}`, 400, false},
+		{"no address", "POST", "/v1/rewards", `r6`, `{"to":"me","amount":"1"}`, 400, false},
+		{"fraction", "POST", "/v1/rewards", `r7`, `{"to":"` + someone + `","amount":"1.5"}`, 400, false},
+		{"hash too short", "POST", "/v1/content", `c2`, `{"author":"` + someone + `","content_hash":"ab","uri":"x"}`, 400, false},
+		{"by key", "GET", "/v1/operations?key=r1", ``, ``, 200, true},
+		{"by id", "GET", "/v1/operations/11111111-1111-8111-8111-111111111111", ``, ``, 404, true},
+		{"health", "GET", "/healthz", ``, ``, 200, true},
+		{"ready", "GET", "/readyz", ``, ``, 200, true},
+	} {
+		request := func() *http.Request {
+			r := httptest.NewRequestWithContext(t.Context(), tc.method, "http://gateway.test"+tc.path, strings.NewReader(tc.body))
+			r.Header.Set("Authorization", "Bearer someone")
+			if tc.key != "" {
+				r.Header.Set("Idempotency-Key", tc.key)
+			}
+			if tc.body != "" {
+				r.Header.Set("Content-Type", "application/json")
+			}
+			return r
+		}
+		if ok, problems := v.ValidateHttpRequest(request()); ok != tc.valid {
+			t.Errorf("%s: the request is valid: %v, want %v", tc.name, ok, tc.valid)
+			for _, p := range problems {
+				t.Errorf("  %s: %s", p.Message, p.Reason)
+			}
+		}
+		rec := httptest.NewRecorder()
+		s.gateway.ServeHTTP(rec, request())
+		res := rec.Result()
+		body, err := io.ReadAll(res.Body)
+		must(t, err)
+		must(t, res.Body.Close())
+		if res.StatusCode != tc.status {
+			t.Errorf("%s: answered %d %s", tc.name, res.StatusCode, body)
+		}
+		res.Body = io.NopCloser(bytes.NewReader(body))
+		if ok, problems := v.ValidateHttpResponse(request(), res); !ok {
+			for _, p := range problems {
+				t.Errorf("%s: the answer is not as described: %s: %s\n%s", tc.name, p.Message, p.Reason, body)
+				for _, e := range p.SchemaValidationErrors {
+					t.Errorf("  %s at %s", e.Reason, e.KeywordLocation)
+				}
+			}
+		}
+	}
+}
+
+// Every problem of a route is described, and every key header.
+func TestTheDescriptionIsComplete(t *testing.T) {
+	t.Parallel()
+	s := newSample(t)
+	doc, err := openapi.Document(s.cfg)
+	must(t, err)
+	again, err := openapi.Document(s.cfg)
+	must(t, err)
+	if !bytes.Equal(doc, again) {
+		t.Error("the same configuration gives another document")
+	}
+	var parsed struct {
+		Paths map[string]map[string]json.RawMessage
+	}
+	must(t, json.Unmarshal(doc, &parsed))
+	want := map[string]string{
+		"/v1/content": "post", "/v1/votes": "post", "/v1/rewards": "post", "/api/{path}": "post",
+		"/shop/{id}/items": "delete get head options patch post put",
+		"/v1/operations":   "get", "/v1/operations/{id}": "get", "/healthz": "get", "/readyz": "get", "/idempotency-policy": "get",
+	}
+	for path, methods := range want {
+		item, ok := parsed.Paths[path]
+		for method := range strings.FieldsSeq(methods) {
+			if item[method] == nil {
+				t.Errorf("%s %s is not described", method, path)
+			}
+		}
+		if !ok || len(item) != len(strings.Fields(methods)) {
+			t.Errorf("%s has %d methods, want %s", path, len(item), methods)
+		}
+		delete(parsed.Paths, path)
+	}
+	for path := range parsed.Paths {
+		t.Errorf("%s is described, but not configured", path)
+	}
+	must(t, json.Unmarshal(doc, &parsed))
+	rewards, api := string(parsed.Paths["/v1/rewards"]["post"]), string(parsed.Paths["/api/{path}"]["post"])
+	for _, p := range oncehttp.Problems() {
+		for name, text := range map[string]string{"/v1/rewards": rewards, "/api/{path}": api} {
+			if !strings.Contains(text, `"`+string(p.Code)+`"`) {
+				t.Errorf("%s: %s is not described", name, p.Code)
+			}
+		}
+	}
+	for _, p := range gateway.Problems() {
+		if !strings.Contains(rewards, `"`+string(p.Code)+`"`) {
+			t.Errorf("/v1/rewards: %s is not described", p.Code)
+		}
+	}
+	for _, p := range proxy.Problems() {
+		if !strings.Contains(api, `"`+string(p.Code)+`"`) {
+			t.Errorf("/api/: %s is not described", p.Code)
+		}
+	}
+	if shop := parsed.Paths["/shop/{id}/items"]; !strings.Contains(string(shop["patch"]), `"X-Key"`) || strings.Contains(string(shop["put"]), `"X-Key"`) {
+		t.Error("the key header is not where keys are")
+	}
+}
+
+func TestThePageIsWhole(t *testing.T) {
+	t.Parallel()
+	s := newSample(t)
+	s.cfg.Title = "<script>alert(1)</script>"
+	doc, err := openapi.Document(s.cfg)
+	must(t, err)
+	h, err := openapi.Handler(doc)
+	must(t, err)
+	get := func(path string) *httptest.ResponseRecorder {
+		rec := httptest.NewRecorder()
+		h.ServeHTTP(rec, httptest.NewRequestWithContext(t.Context(), http.MethodGet, path, nil))
+		return rec
+	}
+	if rec := get(openapi.Path); !bytes.Equal(rec.Body.Bytes(), doc) || rec.Header().Get("Content-Type") != "application/json" {
+		t.Errorf("the document is served as %v", rec.Header())
+	}
+	page := get(openapi.PagePath)
+	html := page.Body.String()
+	for _, want := range []string{"POST /v1/rewards", "GET /v1/operations/{id}", "POST /api/{path}", "contract-rejected", "backend-timeout", "Idempotency-Key", "content_hash"} {
+		if !strings.Contains(html, want) {
+			t.Errorf("the page lacks %s", want)
+		}
+	}
+	if strings.Contains(html, "<script") || !strings.Contains(page.Header().Get("Content-Security-Policy"), "default-src 'none'") {
+		t.Error("the page may run scripts")
+	}
+	for _, m := range regexp.MustCompile(`(?:src|href)="([^"]*)"`).FindAllStringSubmatch(html, -1) {
+		if !strings.HasPrefix(m[1], "/") && !strings.HasPrefix(m[1], "#") {
+			t.Errorf("the page points to %s", m[1])
+		}
+		if anchor, ok := strings.CutPrefix(m[1], "#"); ok && !strings.Contains(html, `id="`+anchor+`"`) {
+			t.Errorf("the page has no %s", anchor)
+		}
+	}
+}
+
+// Every type that a contract can declare has a schema, also one that refers
+// to itself.
+func TestEveryTypeHasASchema(t *testing.T) {
+	t.Parallel()
+	prim := func(k xdr.ScSpecType) xdr.ScSpecTypeDef { return xdr.ScSpecTypeDef{Type: k} }
+	udt := func(name string) xdr.ScSpecTypeDef {
+		return xdr.ScSpecTypeDef{Type: xdr.ScSpecTypeScSpecTypeUdt, Udt: &xdr.ScSpecTypeUdt{Name: name}}
+	}
+	u32, symbol := prim(xdr.ScSpecTypeScSpecTypeU32), prim(xdr.ScSpecTypeScSpecTypeSymbol)
+	var types []xdr.ScSpecTypeDef
+	for k := xdr.ScSpecTypeScSpecTypeVal; k <= xdr.ScSpecTypeScSpecTypeMuxedAddress; k++ {
+		if contractspec.TypeName(prim(k)) != "unknown type" {
+			types = append(types, prim(k))
+		}
+	}
+	types = append(types,
+		xdr.ScSpecTypeDef{Type: xdr.ScSpecTypeScSpecTypeOption, Option: &xdr.ScSpecTypeOption{ValueType: u32}},
+		xdr.ScSpecTypeDef{Type: xdr.ScSpecTypeScSpecTypeVec, Vec: &xdr.ScSpecTypeVec{ElementType: udt("Tree")}},
+		xdr.ScSpecTypeDef{Type: xdr.ScSpecTypeScSpecTypeMap, Map: &xdr.ScSpecTypeMap{KeyType: symbol, ValueType: u32}},
+		xdr.ScSpecTypeDef{Type: xdr.ScSpecTypeScSpecTypeMap, Map: &xdr.ScSpecTypeMap{KeyType: prim(xdr.ScSpecTypeScSpecTypeBool), ValueType: u32}},
+		xdr.ScSpecTypeDef{Type: xdr.ScSpecTypeScSpecTypeTuple, Tuple: &xdr.ScSpecTypeTuple{ValueTypes: []xdr.ScSpecTypeDef{u32, symbol}}},
+		xdr.ScSpecTypeDef{Type: xdr.ScSpecTypeScSpecTypeTuple, Tuple: &xdr.ScSpecTypeTuple{}},
+		xdr.ScSpecTypeDef{Type: xdr.ScSpecTypeScSpecTypeBytesN, BytesN: &xdr.ScSpecTypeBytesN{N: 32}},
+		xdr.ScSpecTypeDef{Type: xdr.ScSpecTypeScSpecTypeResult, Result: &xdr.ScSpecTypeResult{OkType: u32, ErrorType: udt("Err")}},
+		udt("Tree"), udt("Choice"), udt("Level"), udt("Err"), udt("Pair"))
+	entries := []xdr.ScSpecEntry{
+		{Kind: xdr.ScSpecEntryKindScSpecEntryUdtStructV0, UdtStructV0: &xdr.ScSpecUdtStructV0{Name: "Tree", Fields: []xdr.ScSpecUdtStructFieldV0{
+			{Name: "children", Type: xdr.ScSpecTypeDef{Type: xdr.ScSpecTypeScSpecTypeVec, Vec: &xdr.ScSpecTypeVec{ElementType: udt("Tree")}}},
+		}}},
+		{Kind: xdr.ScSpecEntryKindScSpecEntryUdtStructV0, UdtStructV0: &xdr.ScSpecUdtStructV0{Name: "Pair", Fields: []xdr.ScSpecUdtStructFieldV0{
+			{Name: "0", Type: u32}, {Name: "1", Type: u32},
+		}}},
+		{Kind: xdr.ScSpecEntryKindScSpecEntryUdtUnionV0, UdtUnionV0: &xdr.ScSpecUdtUnionV0{Name: "Choice", Cases: []xdr.ScSpecUdtUnionCaseV0{
+			{Kind: xdr.ScSpecUdtUnionCaseV0KindScSpecUdtUnionCaseVoidV0, VoidCase: &xdr.ScSpecUdtUnionCaseVoidV0{Name: "None"}},
+			{Kind: xdr.ScSpecUdtUnionCaseV0KindScSpecUdtUnionCaseTupleV0, TupleCase: &xdr.ScSpecUdtUnionCaseTupleV0{Name: "Some", Type: []xdr.ScSpecTypeDef{u32}}},
+		}}},
+		{Kind: xdr.ScSpecEntryKindScSpecEntryUdtEnumV0, UdtEnumV0: &xdr.ScSpecUdtEnumV0{Name: "Level", Cases: []xdr.ScSpecUdtEnumCaseV0{{Name: "Low", Value: 1}}}},
+		{Kind: xdr.ScSpecEntryKindScSpecEntryUdtErrorEnumV0, UdtErrorEnumV0: &xdr.ScSpecUdtErrorEnumV0{Name: "Err", Cases: []xdr.ScSpecUdtErrorEnumCaseV0{{Name: "No", Value: 1}}}},
+	}
+	fn := &xdr.ScSpecFunctionV0{Name: "f", Doc: "does it", Outputs: []xdr.ScSpecTypeDef{types[len(types)-6]}}
+	args := make(map[string]string)
+	for i, ty := range types {
+		name := fmt.Sprintf("a%d", i)
+		args[name] = name
+		fn.Inputs = append(fn.Inputs, xdr.ScSpecFunctionInputV0{Name: name, Type: ty})
+	}
+	spec, err := contractspec.New(append(entries, xdr.ScSpecEntry{Kind: xdr.ScSpecEntryKindScSpecEntryFunctionV0, FunctionV0: fn}))
+	must(t, err)
+	doc, err := openapi.Document(openapi.Config{
+		Routes: []gateway.Route{{Pattern: "POST /f", Contract: "CONTRACT", Function: "f", Args: args}},
+		Specs:  map[string]*contractspec.Spec{"CONTRACT": spec},
+	})
+	must(t, err)
+	validated(t, doc)
+	if strings.Contains(string(doc), "does not know") {
+		t.Error("a type has no schema")
+	}
+}
+
+func TestWrongConfigurationIsRefused(t *testing.T) {
+	t.Parallel()
+	for name, cfg := range map[string]openapi.Config{
+		"unknown contract": {Routes: []gateway.Route{{Pattern: "POST /f", Contract: "C"}}},
+		"twice":            {Proxies: []openapi.Proxy{{Pattern: "POST /a"}, {Pattern: "POST /a"}}},
+		"no path":          {Proxies: []openapi.Proxy{{Pattern: "POST"}}},
+		"unknown scheme":   {Security: []openapi.Scheme{"password"}},
+	} {
+		if _, err := openapi.Document(cfg); err == nil {
+			t.Errorf("%s: accepted", name)
+		}
+	}
+}
