@@ -2,7 +2,7 @@
 # MODULES='soroban bench' restricts a target to some modules.
 
 .DEFAULT_GOAL := help
-.PHONY: help deps build test lint fmt bench bench-growth microbench fuzz torture examples conformance
+.PHONY: help deps build test lint fmt bench bench-growth microbench fuzz torture model examples conformance
 
 export MODULES TESTFLAGS FUZZTIME GROWTH_KEYS BENCH_QUICK DSN
 
@@ -41,6 +41,9 @@ fuzz: ## run every fuzz target for FUZZTIME (20s) each
 
 torture: deps ## repeat the randomized tests TORTURE (20) times with new seeds
 	@scripts/each.sh -race -timeout 60m -count $(TORTURE) -run 'Torture|Metamorphic|Crash' $(TESTFLAGS)
+
+model: ## check the model of the chain protocol within larger bounds, minutes
+	@ONCEWARD_MODEL=large MODULES=soroban scripts/each.sh -run '^TestModel' -count 1 -timeout 60m -v $(TESTFLAGS)
 
 examples: ## run the runnable examples of the documentation
 	@scripts/each.sh -run '^Example' -v $(TESTFLAGS)

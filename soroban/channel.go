@@ -116,9 +116,7 @@ func (s *Submitter) reserve(ctx context.Context, c *channel, guardKey string) (l
 		return v, &UnavailableError{Reason: "the chain does not answer", RetryAfter: s.cfg.PollInterval, Err: err}
 	}
 	switch state := c.last.against(v); {
-	case state == channelQuiet:
-		return v, nil
-	case state == channelLive && freesOnTimeout:
+	case state.usable():
 		return v, nil
 	case state == channelLive && c.last.Quarantine != nil:
 		return v, fmt.Errorf("%w: it is in quarantine: %s", errNotUsable, c.last.Quarantine.Reason)

@@ -25,15 +25,18 @@ func (s *Submitter) drive(ctx context.Context, op *onceward.Operation, p *plan) 
 	}
 	for {
 		t, err := ReadTrail(op.Record())
-		switch {
-		case err != nil:
+		if err != nil {
 			return Result{}, err
-		case t.Result != nil:
+		}
+		switch t.todo(s.cfg.MaxAttempts) {
+		case todoAnswer:
 			return *t.Result, nil
-		case t.open() != nil:
+		case todoFollow:
 			err = s.observe(ctx, op, p, t.open(), nil, false)
-		default:
-			err = s.attempt(ctx, op, p, &t)
+		case todoAttempt:
+			err = s.attempt(ctx, op, p)
+		case todoGiveUp:
+			err = exhausted(t.lastCall(), fmt.Sprintf("%d envelopes did not bring the call into a ledger", len(t.Attempts)))
 		}
 		if err != nil {
 			return Result{}, err
@@ -43,10 +46,7 @@ func (s *Submitter) drive(ctx context.Context, op *onceward.Operation, p *plan) 
 
 // attempt builds, stores and follows a new envelope, on a channel of its own
 // until there is a verdict.
-func (s *Submitter) attempt(ctx context.Context, op *onceward.Operation, p *plan, t *Trail) error {
-	if n := len(t.Attempts); n >= s.cfg.MaxAttempts {
-		return exhausted(t.lastCall(), fmt.Sprintf("%d envelopes did not bring the call into a ledger", n))
-	}
+func (s *Submitter) attempt(ctx context.Context, op *onceward.Operation, p *plan) error {
 	guardKey, err := p.guardKey()
 	if err != nil {
 		return err
@@ -83,7 +83,7 @@ func (s *Submitter) attemptOnce(ctx context.Context, op *onceward.Operation, p *
 		if view.nonce {
 			return s.recover(ctx, op, p, c, view.nonceLedger, &t)
 		}
-		if len(t.Attempts) >= s.cfg.MaxAttempts {
+		if t.todo(s.cfg.MaxAttempts) != todoAttempt {
 			return nil // drive gives up
 		}
 		a, err := s.envelope(ctx, op, p, c, view, guardKey, &t)
@@ -120,8 +120,7 @@ func (s *Submitter) envelope(ctx context.Context, op *onceward.Operation, p *pla
 	if err != nil {
 		return nil, err
 	}
-	last := lastEnvelope{Operation: op.ID().String(), Hash: a.Hash, Sequence: a.Sequence, MaxLedger: a.MaxLedger, Ledger: view.ledger}
-	if err := s.occupy(ctx, c, last); err != nil {
+	if err := s.occupy(ctx, c, a.names(op.ID().String())); err != nil {
 		return nil, err
 	}
 	if sendsBeforeStoring {
@@ -166,28 +165,18 @@ func (s *Submitter) observe(ctx context.Context, op *onceward.Operation, p *plan
 	if err != nil {
 		return err
 	}
-	if a.Kind == KindRestore {
-		if proof, ok := st.settled(); ok {
-			return s.prove(ctx, op, a, proof)
-		}
-	}
-	proof := Proof{Sequence: st.view.seq, Ledger: st.view.ledger}
-	switch st.verdict {
-	case failed:
+	switch end, proof := st.conclusion(a.Kind); end {
+	case concludeProven:
+		return s.prove(ctx, op, a, proof)
+	case concludeFailed:
 		return s.failed(ctx, op, p, st.tx)
-	case succeeded:
+	case concludeSucceeded:
 		if st.tx.authorized != nil && !sameCall(*st.tx.authorized, p.call) {
 			st.reason = "the nonce of this key was used for another call, by transaction " + st.tx.hash
 			return s.doubt(ctx, op, a, st)
 		}
 		return s.finish(ctx, op, p, st.tx)
-	case expired:
-		proof.Kind = ProofExpired
-		return s.prove(ctx, op, a, proof)
-	case superseded:
-		proof.Kind, proof.By = ProofSuperseded, st.tx.hash
-		return s.prove(ctx, op, a, proof)
-	case unknown, undecided:
+	case concludeHeld:
 	}
 	return s.doubt(ctx, op, a, st)
 }
@@ -226,8 +215,8 @@ func (s *Submitter) recover(ctx context.Context, op *onceward.Operation, p *plan
 	if last := t.last(); last != nil {
 		probe.Hash = last.Hash
 	}
-	st := progress{guarded: true, stage: stageGuard, nonceAt: ledger, ledger: ledger}
-	st, err := s.follow(ctx, op, probe, c, st, actScanNonce)
+	st, act := recovering(ledger)
+	st, err := s.follow(ctx, op, probe, c, st, act)
 	switch {
 	case err != nil:
 		return err
@@ -250,7 +239,7 @@ func (s *Submitter) checkRejection(ctx context.Context, op *onceward.Operation, 
 		if err == nil && v.nonce {
 			return s.recover(ctx, op, p, c, v.nonceLedger, t)
 		}
-		if err == nil && v.ledger >= r.ledger {
+		if err == nil && r.stands(v) {
 			break
 		}
 		s.pause(ctx, s.cfg.PollInterval)

@@ -35,9 +35,9 @@ func (s *Submitter) build(ctx context.Context, d *draft) (*Attempt, error) {
 	if err := s.authorization(ctx, d); err != nil {
 		return nil, err
 	}
-	maxLedger := s.freshest(d) + s.cfg.LedgerWindow
-	if len(d.auth) > 0 && maxLedger-1 > d.until {
-		return nil, errExhausted
+	maxLedger, err := lifetime(s.freshest(d), s.cfg.LedgerWindow, d.until)
+	if err != nil {
+		return nil, err
 	}
 	tx, err := s.assemble(d, d.sim.TransactionDataXDR, d.sim.MinResourceFee, maxLedger)
 	if err != nil {
@@ -211,7 +211,7 @@ func (s *Submitter) bare(d *draft, body xdr.OperationBody) (*xdr.Transaction, er
 	return &xdr.Transaction{
 		SourceAccount: id.ToMuxedAccount(),
 		Fee:           xdr.Uint32(min(s.cfg.InclusionFee, math.MaxUint32)), //nolint:gosec // bounded
-		SeqNum:        xdr.SequenceNumber(d.view.seq + 1),
+		SeqNum:        xdr.SequenceNumber(d.view.free()),
 		Cond:          xdr.Preconditions{Type: xdr.PreconditionTypePrecondNone},
 		Operations:    []xdr.Operation{{Body: body}},
 	}, nil
