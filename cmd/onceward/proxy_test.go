@@ -75,6 +75,9 @@ routes:
 		t.Errorf("the backend took %d orders", n)
 	}
 	firstEvent(t, s.api+"/api/events")
+	if doc := s.get("/openapi.json"); doc.field(t, "openapi") != "3.1.0" && doc.field(t, "openapi") != "3.1.1" {
+		t.Errorf("description: %d %.300s", doc.status, doc.body)
+	}
 	s.api = s.admin // ask the other listener
 	metrics := s.get("/metrics")
 	for _, series := range []string{`onceward_build_info{`, `route="/api/"`} {

@@ -46,7 +46,9 @@ type Config struct {
 	Watched func(route string, h http.Handler) http.Handler
 	// ReplayHeaders are kept and replayed beside those of oncehttp.
 	ReplayHeaders []string
-	Log           *slog.Logger
+	// Description serves /openapi.json and /docs; nil for neither.
+	Description http.Handler
+	Log         *slog.Logger
 }
 
 // Gateway is an http.Handler. Use New.
@@ -95,6 +97,10 @@ func New(cfg Config) (*Gateway, error) {
 		return nil, err
 	}
 	g.mux.Handle("GET "+PolicyPath, policy)
+	if cfg.Description != nil {
+		g.mux.Handle("GET /openapi.json", cfg.Description)
+		g.mux.Handle("GET /docs", cfg.Description)
+	}
 	return g, nil
 }
 

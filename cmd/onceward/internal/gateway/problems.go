@@ -20,6 +20,10 @@ func Problems() []oncehttp.ProblemType {
 			Detail: "Nothing was done.",
 		},
 		{
+			Code: codeForbidden, Status: http.StatusForbidden, Title: "This principal may not do that",
+			Detail: "Nothing was done.",
+		},
+		{
 			Code: codeNotFound, Status: http.StatusNotFound, Title: "There is nothing at this address, or no such operation",
 			Detail: "None of yours has this name: it was never accepted, was released, or has expired.",
 		},

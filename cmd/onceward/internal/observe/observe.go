@@ -1,6 +1,7 @@
 package observe
 
 import (
+	"cmp"
 	"errors"
 	"log/slog"
 	"net/http"
@@ -67,6 +68,9 @@ func New(cfg Config) (*Observer, error) {
 	o.metrics.build.WithLabelValues(cfg.Version, goVersion()).Set(1)
 	return o, nil
 }
+
+// Version returns what Config said of the build, or "unknown".
+func (o *Observer) Version() string { return cmp.Or(o.cfg.Version, "unknown") }
 
 // Registry returns where every metric is registered.
 func (o *Observer) Registry() *prometheus.Registry { return o.metrics.registry }

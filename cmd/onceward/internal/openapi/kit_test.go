@@ -13,7 +13,6 @@ import (
 	"github.com/pb33f/libopenapi/datamodel"
 
 	"github.com/onceward/onceward"
-	"github.com/onceward/onceward/cmd/onceward/internal/dev"
 	"github.com/onceward/onceward/cmd/onceward/internal/gateway"
 	"github.com/onceward/onceward/cmd/onceward/internal/openapi"
 	"github.com/onceward/onceward/cmd/onceward/internal/proxy"
@@ -51,10 +50,10 @@ func newSample(t *testing.T) *sample {
 		_ = chain.Close()
 		srv.Close()
 	})
-	routes := dev.Routes(chain.Passphrase(), 0)
+	routes := sampleRoutes(t, chain.Passphrase())
 	rpc, err := soroban.NewClient(soroban.ClientConfig{}, srv.URL)
 	must(t, err)
-	contracts, err := gateway.LoadContracts(t.Context(), rpc, routes)
+	contracts, err := gateway.LoadContracts(t.Context(), rpc, routes, nil)
 	must(t, err)
 	channels, err := soroban.DeriveChannels([]byte("0123456789abcdef"), 1)
 	must(t, err)
@@ -70,11 +69,14 @@ func newSample(t *testing.T) *sample {
 	})
 	must(t, err)
 	g, err := gateway.New(gateway.Config{
-		Engine: eng, Contracts: contracts, Submitter: sub, Routes: routes, Scope: gateway.BearerScope,
+		Engine: eng, Contracts: contracts, Submitter: sub, Routes: routes, Authenticate: gateway.Bearer,
 		Log:   slog.New(slog.NewTextHandler(t.Output(), nil)),
 		Ready: func(context.Context) map[string]error { return map[string]error{"store": nil} },
 	})
 	must(t, err)
+	for _, r := range routes {
+		must(t, eng.Register(r.Kind, sub.Reconcile))
+	}
 	return &sample{gateway: g, cfg: openapi.Config{
 		Routes: routes, Specs: contracts.Specs(), Security: []openapi.Scheme{openapi.BearerToken},
 		Proxies: []openapi.Proxy{

@@ -14,6 +14,7 @@ import (
 	"github.com/stellar/go-stellar-sdk/keypair"
 	"github.com/stellar/go-stellar-sdk/xdr"
 
+	"github.com/onceward/onceward/cmd/onceward/internal/expr"
 	"github.com/onceward/onceward/cmd/onceward/internal/gateway"
 	"github.com/onceward/onceward/cmd/onceward/internal/openapi"
 	"github.com/onceward/onceward/cmd/onceward/internal/proxy"
@@ -226,10 +227,10 @@ func TestEveryTypeHasASchema(t *testing.T) {
 		{Kind: xdr.ScSpecEntryKindScSpecEntryUdtErrorEnumV0, UdtErrorEnumV0: &xdr.ScSpecUdtErrorEnumV0{Name: "Err", Cases: []xdr.ScSpecUdtErrorEnumCaseV0{{Name: "No", Value: 1}}}},
 	}
 	fn := &xdr.ScSpecFunctionV0{Name: "f", Doc: "does it", Outputs: []xdr.ScSpecTypeDef{types[len(types)-6]}}
-	args := make(map[string]string)
+	args := make(map[string]*expr.Program)
 	for i, ty := range types {
 		name := fmt.Sprintf("a%d", i)
-		args[name] = name
+		args[name] = member(t, name)
 		fn.Inputs = append(fn.Inputs, xdr.ScSpecFunctionInputV0{Name: name, Type: ty})
 	}
 	spec, err := contractspec.New(append(entries, xdr.ScSpecEntry{Kind: xdr.ScSpecEntryKindScSpecEntryFunctionV0, FunctionV0: fn}))

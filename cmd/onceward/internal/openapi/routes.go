@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/onceward/onceward"
+	"github.com/onceward/onceward/cmd/onceward/internal/expr"
 	"github.com/onceward/onceward/cmd/onceward/internal/gateway"
 	"github.com/onceward/onceward/oncehttp"
 )
@@ -34,7 +35,11 @@ func (b *builder) addContract(r *gateway.Route) error {
 	t := &typer{spec: spec, prefix: prefixOf(r.Contract), schemas: b.schemas}
 	properties, required := object{}, []string{}
 	for _, p := range fn.Inputs {
-		member := r.Args[p.Name]
+		arg := r.Args[p.Name]
+		if len(arg.Path) != 1 {
+			continue // computed, not sent as it is
+		}
+		member := arg.Path[0]
 		schema := t.schema(p.Type)
 		if p.Doc != "" {
 			schema["description"] = p.Doc
@@ -42,7 +47,7 @@ func (b *builder) addContract(r *gateway.Route) error {
 		properties[member] = schema
 		required = append(required, member)
 	}
-	for name, limit := range r.Texts {
+	for name, limit := range r.Ignore {
 		properties[name] = object{"type": "string", "maxLength": limit, "description": "Not sent to the contract."}
 	}
 	slices.Sort(required)
@@ -62,7 +67,7 @@ func (b *builder) addContract(r *gateway.Route) error {
 	}
 	description := fn.Doc
 	if len(r.NaturalKey) > 0 {
-		description = strings.TrimSpace(description + "\n\nRequests with the same " + strings.Join(r.NaturalKey, " and ") +
+		description = strings.TrimSpace(description + "\n\nRequests with the same " + sources(r.NaturalKey) +
 			" are one operation, whatever their keys: the second gets the first one's answer.")
 	}
 	opts := oncehttp.Options{}
@@ -202,4 +207,13 @@ func keyedHeaders() object {
 		}
 	}
 	return out
+}
+
+// sources are the expressions of a natural key, for people.
+func sources(programs []*expr.Program) string {
+	out := make([]string, len(programs))
+	for i, p := range programs {
+		out[i] = p.Source
+	}
+	return strings.Join(out, " and ")
 }

@@ -33,7 +33,7 @@ func open(t testing.TB, inner onceward.Store, k *seal.Keyring, cfg seal.Config) 
 
 func openSQLite(t testing.TB) onceward.Store {
 	t.Helper()
-	h, err := storage.Open(t.Context(), "sqlite:"+filepath.Join(t.TempDir(), "once.db"))
+	h, err := storage.Create(t.Context(), "sqlite:"+filepath.Join(t.TempDir(), "once.db"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -39,7 +39,7 @@ func TestConformance(t *testing.T) {
 func TestNothingIsLegibleOnDisk(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	h, err := storage.Open(t.Context(), "sqlite:"+filepath.Join(dir, "once.db"))
+	h, err := storage.Create(t.Context(), "sqlite:"+filepath.Join(dir, "once.db"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -75,6 +75,9 @@ func (s *Server) build(ctx context.Context, cfg *config.Config, before *generati
 			conf.Relay = &gateway.RelayRoute{Pattern: relayPattern, Kind: relayKind, Relay: g.relay, Wait: cfg.Relay.Wait.Std()}
 		}
 	}
+	if conf.Description, err = s.describe(cfg, routes, conf.Contracts); err != nil {
+		return nil, err
+	}
 	if g.gateway, err = gateway.New(conf); err != nil {
 		return nil, err
 	}

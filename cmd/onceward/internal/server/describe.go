@@ -1,0 +1,39 @@
+package server
+
+import (
+	"net/http"
+
+	"github.com/onceward/onceward/cmd/onceward/internal/config"
+	"github.com/onceward/onceward/cmd/onceward/internal/gateway"
+	"github.com/onceward/onceward/cmd/onceward/internal/openapi"
+	"github.com/onceward/onceward/cmd/onceward/internal/proxy"
+)
+
+// describe makes the description of what a configuration serves.
+func (s *Server) describe(cfg *config.Config, routes []gateway.Route, contracts *gateway.Contracts) (http.Handler, error) {
+	doc := openapi.Config{Title: "onceward", Version: s.obs.Version()}
+	for _, r := range routes {
+		if r.Handler != nil {
+			doc.Proxies = append(doc.Proxies, openapi.Proxy{Pattern: r.Pattern, Options: r.Options, Problems: proxy.Problems()})
+		} else {
+			doc.Routes = append(doc.Routes, r)
+		}
+	}
+	if contracts != nil {
+		doc.Specs = contracts.Specs()
+	}
+	if cfg.Auth.JWT != nil {
+		doc.Security = append(doc.Security, openapi.BearerJWT)
+	}
+	if cfg.Auth.APIKeys != nil || cfg.Auth.Bearer {
+		doc.Security = append(doc.Security, openapi.BearerToken)
+	}
+	if cfg.Auth.MTLS != nil {
+		doc.Security = append(doc.Security, openapi.MutualTLS)
+	}
+	raw, err := openapi.Document(doc)
+	if err != nil {
+		return nil, err
+	}
+	return openapi.Handler(raw)
+}
