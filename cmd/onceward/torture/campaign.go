@@ -109,7 +109,7 @@ func (c *campaign) open(ctx context.Context) (stop func() error, err error) {
 	var chainErr error
 	running.Go(func() { chainErr = c.chain.Run(chainCtx) })
 	c.sends = newSends(c.chain, c.data)
-	stop = func() error {
+	stop = func() error { //nolint:contextcheck // it closes what the campaign leaves, whoever has gone
 		for _, g := range c.gateways {
 			g.close()
 		}
@@ -121,7 +121,7 @@ func (c *campaign) open(ctx context.Context) (stop func() error, err error) {
 		return errors.Join(chainErr, c.sends.close(), c.chain.Close())
 	}
 	for i := range c.cfg.processes {
-		g, err := newGateway(c, i)
+		g, err := newGateway(c, i) //nolint:contextcheck // its listener lives until close
 		if err == nil {
 			c.gateways = append(c.gateways, g)
 			err = g.start(ctx, life{})

@@ -82,7 +82,7 @@ func (s *sends) backup(ctx context.Context, path string) error {
 func (s *sends) exchange(ctx context.Context, path string) error {
 	s.store.Lock()
 	defer s.store.Unlock()
-	if err := errors.Join(s.close(), exchangeFiles(s.data, path), s.open(ctx)); err != nil {
+	if err := errors.Join(s.close(), exchangeFiles(s.data, path), s.open(ctx)); err != nil { //nolint:contextcheck // closing is not cut short
 		return err
 	}
 	s.mu.Lock()

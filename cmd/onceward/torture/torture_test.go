@@ -46,7 +46,7 @@ func attack(t *testing.T, broken string, ops int) *report {
 }
 
 // The invariants hold under every fault.
-func TestTortureCampaign(t *testing.T) {
+func TestTortureCampaign(t *testing.T) { //nolint:paralleltest // it wants the machine for itself
 	rep := attack(t, "", 200)
 	var out strings.Builder
 	rep.print(&out, false)
@@ -65,9 +65,9 @@ const maxRounds = 8
 
 // A campaign that cannot fail proves nothing: without any one of the
 // protections it does.
-func TestTortureNoticesMissingProtections(t *testing.T) {
+func TestTortureNoticesMissingProtections(t *testing.T) { //nolint:paralleltest // it wants the machine for itself
 	// The invariants that each protection is there for.
-	for broken, violated := range map[string][]int{
+	for broken, violated := range map[string][]int{ //nolint:paralleltest // one campaign after the other
 		"rebuild-on-bad-seq":  {4, 9},
 		"trust-not-found":     {4, 9},
 		"free-on-timeout":     {3, 8},

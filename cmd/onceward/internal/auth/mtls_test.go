@@ -89,7 +89,7 @@ func whoami(t *testing.T, source auth.CertSource, ca authority) *httptest.Server
 			if err != nil {
 				t.Error(err)
 			}
-			_, _ = io.WriteString(w, scope) //nolint:gosec // no browser is near
+			_, _ = io.WriteString(w, scope)
 		})))
 	pool := x509.NewCertPool()
 	pool.AddCert(ca.cert)

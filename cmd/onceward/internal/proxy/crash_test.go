@@ -111,7 +111,7 @@ func start(t *testing.T, env []string, name string, args ...string) *process {
 	if err != nil {
 		t.Fatalf("%v: this test runs real backends; install %s (make deps does)", err, name)
 	}
-	p := &process{t: t, cmd: exec.CommandContext(t.Context(), path, args...), done: make(chan struct{})} //nolint:gosec // a backend of this test, or the test itself
+	p := &process{t: t, cmd: exec.CommandContext(t.Context(), path, args...), done: make(chan struct{})}
 	p.cmd.Env = append(os.Environ(), env...)
 	p.cmd.Stderr = t.Output()
 	if _, err := p.cmd.StdinPipe(); err != nil {

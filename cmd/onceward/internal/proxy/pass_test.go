@@ -118,7 +118,7 @@ func TestTrailersPassBothWays(t *testing.T) {
 		sum := sha256.New()
 		_, _ = io.Copy(sum, r.Body)
 		w.Header().Set("Trailer", "X-Sum")
-		_, _ = io.WriteString(w, "trailer "+r.Trailer.Get("X-Mark")+r.Trailer.Get("Onceward-Token")) //nolint:gosec // an echo for a test
+		_, _ = io.WriteString(w, "trailer "+r.Trailer.Get("X-Mark")+r.Trailer.Get("Onceward-Token"))
 		w.Header().Set("X-Sum", hex.EncodeToString(sum.Sum(nil)))
 	})
 	for _, scheme := range []string{"http", "h2c"} {
@@ -197,7 +197,7 @@ func TestHugeUploadsPass(t *testing.T) {
 	b := backend(t, func(w http.ResponseWriter, r *http.Request) {
 		sum := sha256.New()
 		n, _ := io.Copy(sum, r.Body)
-		fmt.Fprintf(w, "%d %x %v", n, sum.Sum(nil), r.ContentLength) //nolint:gosec // an echo for a test
+		fmt.Fprintf(w, "%d %x %v", n, sum.Sum(nil), r.ContentLength)
 	})
 	g := newGate(t, b.URL)
 	sum := sha256.New()
@@ -222,7 +222,7 @@ func TestExpectContinueReachesTheBackend(t *testing.T) {
 			return
 		}
 		body, _ := io.ReadAll(r.Body)
-		fmt.Fprintf(w, "%s, expect %q", body, r.Header.Get("Expect")) //nolint:gosec // an echo for a test
+		fmt.Fprintf(w, "%s, expect %q", body, r.Header.Get("Expect"))
 	})
 	for _, key := range []string{"", "k"} {
 		g := newGate(t, b.URL)
@@ -299,7 +299,7 @@ func TestProtocolsInAndOut(t *testing.T) {
 	t.Parallel()
 	said := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
-		fmt.Fprintf(w, "%s %s", r.Proto, body) //nolint:gosec // an echo for a test
+		fmt.Fprintf(w, "%s %s", r.Proto, body)
 	})
 	plain := backend(t, said)
 	secure := httptest.NewUnstartedServer(said)

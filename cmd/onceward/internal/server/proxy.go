@@ -86,7 +86,7 @@ func naturalKey(parts []config.Expr) func(*http.Request, []byte) ([]string, erro
 		}
 		out := make([]string, len(parts))
 		for i, e := range parts {
-			v, err := e.Program.Eval(r.Context(), in)
+			v, err := e.Eval(r.Context(), in)
 			if err != nil {
 				return nil, err
 			}
