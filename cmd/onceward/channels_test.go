@@ -154,7 +154,7 @@ func TestChannelsMistakes(t *testing.T) {
 		{[]string{"create", "--seed-env", "SEED"}, "not hexadecimal"},
 		{[]string{"create", "--seed-env", "SHORT"}, "16 to 64 bytes"},
 		{[]string{"list", "--seed-env", "UNSET", "--store", "x"}, "UNSET"},
-		{[]string{"retire", "G", "--store", "postgres://x"}, "sqlite:PATH"},
+		{[]string{"retire", "G", "--store", "mongodb://x"}, "has no store"},
 		{[]string{"retire", "G", "--store", "sqlite:/does/not/exist"}, "no such file"},
 		{[]string{"retire", "G", "--store", "sqlite:" + emptyStore(t)}, "account address"},
 		{[]string{"create", "--seed-env", "LONG", "--funder-env", "FUNDER"}, "FUNDER does not hold"},
