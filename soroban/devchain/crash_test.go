@@ -55,7 +55,7 @@ func TestKill(t *testing.T) {
 	shown := map[string]bool{}
 	latest := uint32(0)
 	for round := range 4 {
-		cmd := exec.CommandContext(t.Context(), os.Args[0]) //nolint:gosec // this test itself
+		cmd := exec.CommandContext(t.Context(), os.Args[0])
 		cmd.Env = append(os.Environ(), crashDir+"="+dir)
 		out := must(cmd.StdoutPipe())(t)
 		if err := cmd.Start(); err != nil {
