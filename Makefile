@@ -8,6 +8,7 @@ export MODULES TESTFLAGS FUZZTIME GROWTH_KEYS BENCH_QUICK DSN
 
 FUZZTIME ?= 20s
 TORTURE  ?= 20
+OPS      ?= 20000
 
 help: ## show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -39,7 +40,8 @@ microbench: ## run the Go benchmarks of every module
 fuzz: ## run every fuzz target for FUZZTIME (20s) each
 	@scripts/fuzz.sh
 
-torture: deps ## repeat the randomized tests TORTURE (20) times with new seeds
+torture: deps ## attack real processes for OPS (20,000) operations, then repeat the randomized tests
+	@go run ./cmd/onceward/torture -ops $(OPS) -restores 3 -channels 64 -clients 96 -faulty 20 -ledger-interval 100ms
 	@scripts/each.sh -race -timeout 60m -count $(TORTURE) -run 'Torture|Metamorphic|Crash' $(TESTFLAGS)
 
 model: ## check the model of the chain protocol within larger bounds, minutes
