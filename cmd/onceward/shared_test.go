@@ -25,6 +25,10 @@ func TestGatewaysShareAStore(t *testing.T) {
 			path := configFile(t, rpc)
 			setStore(t, path, dsn(t))
 			one, two := startServe(t, path), startServe(t, path)
+			// The servers of tests run without fsync, which is worth a warning.
+			if warned := strings.Contains(one.log.String(), "acknowledged writes could be lost"); warned != (name == "postgres") {
+				t.Errorf("warned: %v\n%s", warned, one.log)
+			}
 			first := one.post("/v1/rewards", "k", reward("a", 7))
 			if first.status != http.StatusOK {
 				t.Fatalf("first: %d %s", first.status, first.body)

@@ -146,6 +146,9 @@ func (s *Server) openStore(ctx context.Context) error {
 		defer cancel()
 		return s.store.Close(ctx)
 	})
+	for _, warning := range s.store.Warnings {
+		s.log.WarnContext(ctx, "acknowledged writes could be lost", "why", warning)
+	}
 	if err := s.seal(ctx); err != nil {
 		return err
 	}

@@ -42,9 +42,14 @@ func openPostgres(ctx context.Context, dsn string) (*Handle, error) {
 		}
 		return nil, err
 	}
+	safety, err := postgres.CheckDurability(ctx, pool)
+	if err != nil {
+		safety.Warnings = []string{"how safe an acknowledged write is could not be found out: " + err.Error()}
+	}
 	return &Handle{
-		Store: store,
-		Ready: store.Ready,
+		Store:    store,
+		Warnings: safety.Warnings,
+		Ready:    store.Ready,
 		Close: func(ctx context.Context) error {
 			err := store.Close(ctx)
 			pool.Close()

@@ -22,6 +22,8 @@ type Handle struct {
 	// Ready reports whether the store answers and has the schema that this
 	// program needs.
 	Ready func(context.Context) error
+	// Warnings say how acknowledged writes could be lost, and what to set.
+	Warnings []string
 	// Close finishes the writes under way, for as long as the context lasts.
 	Close func(context.Context) error
 }
