@@ -77,7 +77,7 @@ func TestSQLiteProcessKilledAroundItsCommit(t *testing.T) {
 		t.Run(point, func(t *testing.T) {
 			t.Parallel()
 			file := filepath.Join(t.TempDir(), "once.db")
-			child := exec.Command(os.Args[0], "-test.run=^$") //nolint:noctx,gosec // this binary; killed below
+			child := exec.Command(os.Args[0], "-test.run=^$") //nolint:noctx // killed below
 			child.Env = append(os.Environ(), "ONCEWARD_TEST_FILE="+file, orderEnv+"="+point)
 			out, err := child.StdoutPipe()
 			if err != nil {

@@ -80,7 +80,7 @@ func TestAProcessKilledAroundItsCommit(t *testing.T) {
 			t.Parallel()
 			pool := database(t)
 			execSQL(t, pool, "CREATE TABLE orders (item text)")
-			child := exec.Command(os.Args[0], "-test.run=^$") //nolint:noctx,gosec // this binary; killed below
+			child := exec.Command(os.Args[0], "-test.run=^$") //nolint:noctx // killed below
 			child.Env = append(os.Environ(), "ONCEWARD_TEST_DSN="+pool.Config().ConnString(), "ONCEWARD_TEST_POINT="+point)
 			out, err := child.StdoutPipe()
 			if err != nil {
