@@ -115,7 +115,7 @@ func ambiguous(op string, times int) hook {
 // slow lets every call take d.
 func slow(d time.Duration) hook {
 	return func(_ string, _ int, apply func() error) error {
-		<-time.After(d)
+		<-time.After(max(d, 1))
 		return apply()
 	}
 }

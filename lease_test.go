@@ -16,7 +16,7 @@ import (
 // the cause its context ended with.
 func takes(d time.Duration, cause *error) onceward.Handler {
 	return func(ctx context.Context, _ *onceward.Operation) (onceward.Response, error) {
-		<-time.After(d)
+		<-time.After(max(d, 1))
 		*cause = context.Cause(ctx)
 		return body("paid"), nil
 	}

@@ -241,7 +241,7 @@ func TestWait(t *testing.T) {
 
 func slow(d time.Duration, status int) func(http.ResponseWriter, *http.Request) {
 	return func(w http.ResponseWriter, _ *http.Request) {
-		<-time.After(d)
+		<-time.After(max(d, 1))
 		w.WriteHeader(status)
 		fmt.Fprint(w, status)
 	}

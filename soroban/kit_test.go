@@ -88,7 +88,7 @@ func inWorldOf(t *testing.T, cfg devchain.Config, channels int, test func(w *wor
 }
 
 // pass lets fake time go by.
-func (w *world) pass(d time.Duration) { <-time.After(d) }
+func (w *world) pass(d time.Duration) { <-time.After(max(d, 1)) }
 
 // process is one Engine and Submitter. It can die at any call that leaves it:
 // from then on none of its calls has an effect.

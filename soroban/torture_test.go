@@ -63,7 +63,7 @@ func torture(w *world, rng *rand.Rand) {
 			wg.Go(func() { _, _ = p.mint(key) })
 		}
 		wg.Go(func() { _, _ = p.eng.Recover(w.Context()) })
-		w.pass(time.Duration(rng.IntN(40_000)) * time.Millisecond)
+		w.pass(time.Duration(1+rng.IntN(40_000)) * time.Millisecond)
 	}
 	w.chain.ClearFaults()
 	for _, p := range processes {
