@@ -188,6 +188,7 @@ type fate struct {
 	abandoned atomic.Bool  // its caller was told so
 }
 
+// torture lets many callers come, wait and leave at random.
 //
 // Its pauses are never zero: receiving from a timer that has already fired, in a
 // synctest bubble and under the race detector, crashes Go 1.26's runtime now and
