@@ -7,14 +7,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
-	"net/url"
 	"os"
 	"strings"
 	"text/tabwriter"
 	"time"
 
 	"github.com/onceward/onceward"
+	"github.com/onceward/onceward/cmd/onceward/internal/friendbot"
 	"github.com/onceward/onceward/cmd/onceward/internal/storage"
 	"github.com/onceward/onceward/soroban"
 )
@@ -114,7 +113,7 @@ func (c *channelsCreate) Run(p *process) error {
 	} else {
 		err = soroban.EnsureChannels(p.ctx, rpc, channels, func(ctx context.Context, address string) error {
 			created++
-			return friendbot(ctx, rpc, address)
+			return fundByFriendbot(ctx, rpc, address)
 		})
 	}
 	if err != nil {
@@ -131,8 +130,8 @@ func (c *channelsCreate) Run(p *process) error {
 	return nil
 }
 
-// friendbot asks the network's friendbot for an account.
-func friendbot(ctx context.Context, rpc *soroban.Client, address string) error {
+// fundByFriendbot asks the network's friendbot for an account.
+func fundByFriendbot(ctx context.Context, rpc *soroban.Client, address string) error {
 	info, err := rpc.GetNetwork(ctx)
 	if err != nil {
 		return err
@@ -142,20 +141,7 @@ func friendbot(ctx context.Context, rpc *soroban.Client, address string) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, info.FriendbotURL+"?addr="+url.QueryEscape(address), http.NoBody)
-	if err != nil {
-		return fmt.Errorf("friendbot: %w", err)
-	}
-	res, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return fmt.Errorf("friendbot: %w", err)
-	}
-	defer res.Body.Close()
-	_, _ = io.Copy(io.Discard, io.LimitReader(res.Body, 1<<20))
-	if res.StatusCode != http.StatusOK {
-		return fmt.Errorf("friendbot answered %s", res.Status)
-	}
-	return nil
+	return friendbot.Fund(ctx, info.FriendbotURL, address)
 }
 
 type channelsList struct {

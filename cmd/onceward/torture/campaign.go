@@ -56,7 +56,6 @@ type campaign struct {
 	history  *history
 	sends    *sends
 	faults   *counter
-	epoch    epochs
 }
 
 // torture runs one campaign.

@@ -102,14 +102,13 @@ func (c *campaign) judge(ctx context.Context, rep *report) error {
 		return fmt.Errorf("reading the ledgers: %w", err)
 	}
 	records := 0
-	err = c.sends.each(ctx, func(rec onceward.Record) error {
+	err = c.sends.each(ctx, func(rec onceward.Record) {
 		if !strings.HasPrefix(rec.Key.Scope, onceward.ReservedScope) {
 			records++
 			c.judgeRecord(chain, rec)
 		}
-		return nil
 	})
-	if err != errNotThere { //nolint:errorlint // it comes as it is, and says that all were read
+	if err != nil {
 		return fmt.Errorf("reading the records: %w", err)
 	}
 	c.judgeEffects(chain, rep)

@@ -192,18 +192,16 @@ func (s *sends) stored(ctx context.Context, out *sent, raw []byte) error {
 		}
 	}
 	// The channel has moved on: a process that slept sends what is long dead.
-	return s.each(ctx, func(rec onceward.Record) error {
-		if holds(rec, out.hash, raw) {
-			return errFound
-		}
-		return nil
-	})
+	found := false
+	err = s.each(ctx, func(rec onceward.Record) { found = found || holds(rec, out.hash, raw) })
+	if err == nil && !found {
+		err = errNotThere
+	}
+	return err
 }
 
-var errFound = errors.New("found")
-
 // each reads every record of an operation, whole.
-func (s *sends) each(ctx context.Context, do func(onceward.Record) error) error {
+func (s *sends) each(ctx context.Context, do func(onceward.Record)) error {
 	req := onceward.ListRequest{Now: time.Now(), Limit: 500}
 	for {
 		page, err := s.records.List(ctx, req)
@@ -215,18 +213,13 @@ func (s *sends) each(ctx context.Context, do func(onceward.Record) error) error 
 			if errors.Is(err, onceward.ErrNotFound) {
 				continue
 			}
-			if err == nil {
-				err = do(rec)
-			}
-			if errors.Is(err, errFound) {
-				return nil
-			}
 			if err != nil {
 				return err
 			}
+			do(rec)
 		}
 		if page.Next == "" {
-			return errNotThere
+			return nil
 		}
 		req.Cursor = page.Next
 	}

@@ -20,8 +20,8 @@ func Problems() []oncehttp.ProblemType {
 			Detail: "Nothing was done.",
 		},
 		{
-			Code: codeForbidden, Status: http.StatusForbidden, Title: "This principal may not do that",
-			Detail: "Nothing was done.",
+			Code: codeForbidden, Status: http.StatusForbidden, Title: "This principal may not make this request",
+			Detail: "The rules of this endpoint do not allow it. Nothing was done.",
 		},
 		{
 			Code: codeNotFound, Status: http.StatusNotFound, Title: "There is nothing at this address, or no such operation",

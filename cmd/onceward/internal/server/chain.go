@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
 	"reflect"
@@ -14,6 +13,7 @@ import (
 	"github.com/onceward/onceward"
 	"github.com/onceward/onceward/cmd/onceward/internal/config"
 	"github.com/onceward/onceward/cmd/onceward/internal/crashpoint"
+	"github.com/onceward/onceward/cmd/onceward/internal/friendbot"
 	"github.com/onceward/onceward/cmd/onceward/internal/gateway"
 	"github.com/onceward/onceward/soroban"
 )
@@ -157,18 +157,5 @@ func (c *chain) friendbot(ctx context.Context, address string) error {
 	if err != nil {
 		return err
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, target+"?addr="+url.QueryEscape(address), http.NoBody)
-	if err != nil {
-		return err
-	}
-	res, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return fmt.Errorf("friendbot: %w", err)
-	}
-	_, err = io.Copy(io.Discard, io.LimitReader(res.Body, 1<<20))
-	err = errors.Join(err, res.Body.Close())
-	if res.StatusCode != http.StatusOK {
-		return errors.Join(fmt.Errorf("friendbot answered %s", res.Status), err)
-	}
-	return err
+	return friendbot.Fund(ctx, target, address)
 }
