@@ -91,7 +91,7 @@ func TestChannelsWorkInParallel(t *testing.T) {
 			w.Errorf("12 operations on 4 channels took %d ledgers", took)
 		}
 		var looks int
-		for _, call := range p.trail {
+		for _, call := range p.made() {
 			if call == "getLedgerEntries" {
 				looks++
 			}
@@ -112,7 +112,7 @@ func TestProcessesShareAChannel(t *testing.T) {
 		}
 		wg.Wait()
 		want(w, "supply", w.supply(), 4*amount)
-		want(w, "sequences", len(w.slots), 4)
+		want(w, "sequences", w.sequences(), 4)
 	})
 }
 

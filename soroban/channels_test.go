@@ -64,7 +64,7 @@ func TestChannelsFillALedger(t *testing.T) {
 		}
 		want(w, "supply", w.supply(), channels*rounds*amount)
 		looks := 0
-		for _, call := range p.trail {
+		for _, call := range p.made() {
 			if call == "getLedgerEntries" {
 				looks++
 			}
@@ -200,7 +200,7 @@ func TestManyProcessesShareThePool(t *testing.T) {
 		}
 		wg.Wait()
 		want(w, "supply", w.supply(), 40*amount)
-		want(w, "sequences", len(w.slots), 40)
+		want(w, "sequences", w.sequences(), 40)
 	})
 }
 

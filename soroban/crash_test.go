@@ -49,8 +49,8 @@ func crashAt(w *world, n int, after bool, faults ...devchain.Fault) (died bool) 
 	}
 	answer := next.must("k")
 	where := fmt.Sprintf("crash at call %d (after its effect: %v)", n, after)
-	if len(p.trail) > 0 {
-		where += " " + p.trail[len(p.trail)-1]
+	if made := p.made(); len(made) > 0 {
+		where += " " + made[len(made)-1]
 	}
 	want(w, where+": supply", w.supply()-before, amount)
 	want(w, where+": replay", next.must("k"), answer)

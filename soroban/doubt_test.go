@@ -51,7 +51,7 @@ func TestResetUnderAnOperation(t *testing.T) {
 		go func() { _, err := p.mint("k"); done <- err }()
 		w.pass(3500 * time.Millisecond)
 		p.mute.Store(false)
-		sends := w.sends
+		sends := w.sends()
 		inject(w, devchain.Fault{Kind: devchain.ResetNetwork, Times: 1})
 		err := <-done
 		want(w, "code", onceward.CodeOf(err), onceward.CodeOutcomeUnknown)
@@ -64,7 +64,7 @@ func TestResetUnderAnOperation(t *testing.T) {
 			w.Errorf("evidence %+v", trail.Evidence)
 		}
 		want(w, "proofs", len(trail.Proofs), 0)
-		want(w, "sent after the reset", w.sends-sends <= 1, true) // the one that found it
+		want(w, "sent after the reset", w.sends()-sends <= 1, true) // the one that found it
 		want(w, "supply", w.supply(), 0)
 	})
 }
@@ -87,6 +87,6 @@ func TestHeldOperationIsResolved(t *testing.T) {
 		if err != nil || string(out.Response.Body) != "it happened" || !out.Replayed {
 			w.Errorf("%+v, %v", out, err)
 		}
-		want(w, "sends", w.sends, 1)
+		want(w, "sends", w.sends(), 1)
 	})
 }

@@ -39,13 +39,13 @@ func TestFeeBump(t *testing.T) {
 		trail := p.trailOf("k")
 		want(w, "attempts", len(trail.Attempts), 1)
 		a := trail.Attempts[0]
-		if len(a.Bumps) != 1 || len(w.envelopes[a.Hash]) != 2 {
-			w.Fatalf("%d bumps are stored, %d envelopes were sent", len(a.Bumps), len(w.envelopes[a.Hash]))
+		if len(a.Bumps) != 1 || len(w.envelopesOf(a.Hash)) != 2 {
+			w.Fatalf("%d bumps are stored, %d envelopes were sent", len(a.Bumps), len(w.envelopesOf(a.Hash)))
 		}
 		want(w, "hash", trail.Result.TxHash, a.Hash)
 		want(w, "recovered", trail.Result.Recovered, false)
 		want(w, "bid for an operation", (a.Bumps[0].Fee-a.ResourceFee)/2, 10*(a.Fee-a.ResourceFee))
-		fee, bump := feeOf(w, w.envelopes[a.Hash][1])
+		fee, bump := feeOf(w, w.envelopesOf(a.Hash)[1])
 		want(w, "fee", fee, a.Bumps[0].Fee)
 		want(w, "is a fee bump", bump, true)
 		want(w, "supply", w.supply(), amount)
@@ -83,7 +83,7 @@ func TestFeeBumpsAreCapped(t *testing.T) {
 				if limit == 0 {
 					limit = 50_000_000
 				}
-				for _, raw := range w.envelopes[trail.Attempts[0].Hash] {
+				for _, raw := range w.envelopesOf(trail.Attempts[0].Hash) {
 					if fee, _ := feeOf(w, raw); fee > limit {
 						w.Errorf("sent for %d stroops, with at most %d", fee, limit)
 					}
@@ -168,7 +168,7 @@ func TestFeeBumpIsNotSentUnstored(t *testing.T) {
 		}
 		_, err := p.mint("k")
 		want(w, "code", onceward.CodeOf(err), onceward.CodeInProgress)
-		want(w, "sends", w.sends, 1)
+		want(w, "sends", w.sends(), 1)
 		next := w.process(store)
 		next.must("k")
 		want(w, "supply", w.supply(), amount)

@@ -65,7 +65,7 @@ func TestForeignAuthorizationIsRefused(t *testing.T) {
 		if _, err := p.do("unsigned", mint); !errors.Is(err, soroban.ErrAuthorization) {
 			w.Errorf("unsigned: %v", err)
 		}
-		want(w, "sends", w.sends, 0)
+		want(w, "sends", w.sends(), 0)
 	})
 }
 
@@ -76,7 +76,7 @@ func TestWrongNetwork(t *testing.T) {
 		if _, err := p.mint("k"); !errors.Is(err, soroban.ErrWrongNetwork) {
 			w.Error(err)
 		}
-		want(w, "sends", w.sends, 0)
+		want(w, "sends", w.sends(), 0)
 	})
 }
 
@@ -94,7 +94,7 @@ func TestNothingIsSentThatIsNotStored(t *testing.T) {
 		}
 		_, err := p.mint("k")
 		want(w, "code", onceward.CodeOf(err), onceward.CodeInProgress)
-		want(w, "sends", w.sends, 0)
+		want(w, "sends", w.sends(), 0)
 		next := w.process(store)
 		next.must("k")
 		want(w, "supply", w.supply(), amount)
@@ -156,7 +156,7 @@ func TestPolicyMustBeReconcile(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), "policy") {
 			w.Error(err)
 		}
-		want(w, "sends", w.sends, 0)
+		want(w, "sends", w.sends(), 0)
 	})
 }
 
@@ -169,13 +169,13 @@ func TestServerCannotChooseWhatIsSigned(t *testing.T) {
 		if e, ok := errors.AsType[*soroban.UnavailableError](err); !ok || !strings.Contains(e.Reason, "MaxFee") {
 			w.Error(err)
 		}
-		want(w, "sends", w.sends, 0)
+		want(w, "sends", w.sends(), 0)
 		p = w.process(w.store())
 		p.swapSimulation = true
 		if _, err := p.mint("k"); !errors.Is(err, soroban.ErrAuthorization) {
 			w.Error(err)
 		}
-		want(w, "sends", w.sends, 0)
+		want(w, "sends", w.sends(), 0)
 	})
 }
 

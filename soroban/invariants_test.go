@@ -181,7 +181,7 @@ func TestInvariant06TerminalStatesNeverChange(t *testing.T) {
 			w.Errorf("%+v, %v", got, err)
 		}
 		want(w, "answer", p.must("k"), answer)
-		want(w, "sends", w.sends, 1)
+		want(w, "sends", w.sends(), 1)
 	})
 }
 
@@ -288,7 +288,7 @@ func TestInvariant10FeeBumpsKeepTheInnerHash(t *testing.T) {
 		trail := p.trailOf("k")
 		a := trail.Attempts[0]
 		want(w, "bumps", len(a.Bumps), 2)
-		want(w, "envelopes", len(w.envelopes[a.Hash]), 3)
+		want(w, "envelopes", len(w.envelopesOf(a.Hash)), 3)
 		for _, b := range a.Bumps {
 			var env xdr.TransactionEnvelope
 			if err := xdr.SafeUnmarshal(b.Envelope, &env); err != nil {
@@ -316,7 +316,7 @@ func TestInvariant12RestoredDatabaseQuarantines(t *testing.T) {
 		restored := w.process(store, func(c *soroban.Config) { c.ChannelWait = 2 * time.Second })
 		restored.must("a")
 		answer := w.process(w.store()).must("forgotten") // after the backup was made
-		at, sends := w.chain.LatestLedger(), w.sends
+		at, sends := w.chain.LatestLedger(), w.sends()
 		_, err := restored.mint("b")
 		if e, ok := errors.AsType[*soroban.UnavailableError](err); !ok || !strings.Contains(e.Reason, "quarantine") {
 			w.Errorf("%v", err)
@@ -325,10 +325,10 @@ func TestInvariant12RestoredDatabaseQuarantines(t *testing.T) {
 		want(w, "state", c.State, soroban.ChannelQuarantined)
 		want(w, "reason", strings.Contains(c.Reason, "restored"), true)
 		want(w, "since", c.Since.IsZero(), false)
-		want(w, "sends", w.sends, sends)
+		want(w, "sends", w.sends(), sends)
 		w.pass(10 * time.Second) // forgotten envelopes have expired
 		want(w, "imported", restored.must("forgotten"), answer)
-		want(w, "sends", w.sends, sends)
+		want(w, "sends", w.sends(), sends)
 		restored.must("b")
 		if built := restored.trailOf("b").Attempts[0].Ledger; built < at+8 {
 			w.Errorf("used again in ledger %d, although forgotten envelopes could live until %d", built, at+8)

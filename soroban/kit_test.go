@@ -10,6 +10,7 @@ import (
 	"math/big"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -46,7 +47,7 @@ type world struct {
 	// envelopes that were sent, by the hash of the transaction inside
 	envelopes map[string][][]byte
 	slots     map[string]map[string]bool // channel and sequence → hashes
-	sends     int
+	sendCount int
 }
 
 type sentTx struct {
@@ -192,6 +193,13 @@ func (p *process) leave(name string, run func() error) error {
 }
 
 // RoundTrip answers from the chain, without a network.
+// made lists the calls that left the process so far.
+func (p *process) made() []string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Clone(p.trail)
+}
+
 func (p *process) RoundTrip(req *http.Request) (resp *http.Response, err error) {
 	body, err := io.ReadAll(req.Body)
 	if err != nil {

@@ -15,7 +15,7 @@ func TestMintOnce(t *testing.T) {
 		first := p.must("k")
 		want(w, "replay", p.must("k"), first)
 		want(w, "supply", w.supply(), amount)
-		want(w, "sends", w.sends, 1)
+		want(w, "sends", w.sends(), 1)
 		trail := p.trailOf("k")
 		want(w, "attempts", len(trail.Attempts), 1)
 		want(w, "status", trail.Result.Status, soroban.Succeeded)

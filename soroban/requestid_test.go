@@ -56,11 +56,11 @@ func TestContractThatKnowsRequestIDs(t *testing.T) {
 			}
 			want(w, "answer", string(again.Response.Body), string(out.Response.Body))
 			want(w, "recovered", p.trailOf("k").Result.Recovered, true)
-			want(w, "sends", w.sends, 1)
+			want(w, "sends", w.sends(), 1)
 			if _, err := p.do("another", w.note("hello")); err != nil {
 				w.Error("another key:", err)
 			}
-			want(w, "sends", w.sends, 2)
+			want(w, "sends", w.sends(), 2)
 		})
 	}
 }
@@ -80,7 +80,7 @@ func TestRequestIDOutlivesTheNonce(t *testing.T) {
 			w.Fatal(err)
 		}
 		want(w, "answer", string(again.Response.Body), string(out.Response.Body))
-		want(w, "sends", w.sends, 1)
+		want(w, "sends", w.sends(), 1)
 	})
 }
 
@@ -106,7 +106,7 @@ func TestRequestIDRefusedOnTheLedger(t *testing.T) {
 		}
 		wg.Wait()
 		want(w, "answers agree", answers[0], answers[1])
-		want(w, "sends", w.sends, 2)
+		want(w, "sends", w.sends(), 2)
 		one, two := processes[0].trailOf("k").Result, processes[1].trailOf("k").Result
 		want(w, "status", one.Status, soroban.Succeeded)
 		want(w, "status", two.Status, soroban.Succeeded)
@@ -132,7 +132,7 @@ func TestRequestIDWithoutHistory(t *testing.T) {
 		if rec := p.record("k"); rec.Status != onceward.StatusHeld || !strings.Contains(rec.Reason, "request id") {
 			w.Errorf("%s: %s", rec.Status, rec.Reason)
 		}
-		want(w, "sends", w.sends, 1)
+		want(w, "sends", w.sends(), 1)
 	})
 }
 
@@ -145,7 +145,7 @@ func TestRequestIDOfAnotherCall(t *testing.T) {
 		}
 		_, err := w.process(w.store()).do("k", w.note("goodbye"))
 		want(w, "code", onceward.CodeOf(err), onceward.CodeKeyReused)
-		want(w, "sends", w.sends, 1)
+		want(w, "sends", w.sends(), 1)
 	})
 }
 

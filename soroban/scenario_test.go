@@ -32,7 +32,7 @@ func TestLostDatabaseIsAnsweredFromTheChain(t *testing.T) {
 		p := w.process(w.store())
 		want(w, "answer", p.must("k"), first)
 		want(w, "supply", w.supply(), amount)
-		want(w, "sends", w.sends, 1)
+		want(w, "sends", w.sends(), 1)
 		want(w, "recovered", p.trailOf("k").Result.Recovered, true)
 		want(w, "attempts", p.trailOf("k").Result.Attempts, 0)
 	})
@@ -80,7 +80,7 @@ func TestContractGuardIsNotAFailure(t *testing.T) {
 		if !ok || !rejected.HasCode || rejected.Code != 1 {
 			w.Errorf("another key: %v", err)
 		}
-		want(w, "sends", w.sends, 1)
+		want(w, "sends", w.sends(), 1)
 	})
 }
 
@@ -213,7 +213,7 @@ func TestRejectedInSimulation(t *testing.T) {
 		if !ok || !rejected.HasCode || rejected.Code != 1 {
 			w.Fatalf("%v", err)
 		}
-		want(w, "sends", w.sends, 0)
+		want(w, "sends", w.sends(), 0)
 		p.must("k")
 	})
 }
@@ -270,7 +270,7 @@ func TestFailedOnChain(t *testing.T) {
 				want(w, "HTTP status", out.Response.Status, http.StatusUnprocessableEntity)
 			}
 		}
-		want(w, "sends", w.sends, 2)
+		want(w, "sends", w.sends(), 2)
 	})
 }
 
@@ -282,7 +282,7 @@ func TestKeyReusedForAnotherCall(t *testing.T) {
 		p := w.process(w.store())
 		_, err := p.do("k", w.invocation("reward", "mint", address(w, recipient), i128(1)))
 		want(w, "code", onceward.CodeOf(err), onceward.CodeKeyReused)
-		want(w, "sends", w.sends, 1)
+		want(w, "sends", w.sends(), 1)
 		want(w, "supply", w.supply(), amount)
 	})
 }

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/stellar/go-stellar-sdk/network"
@@ -36,7 +37,7 @@ func (w *world) spy(params json.RawMessage) {
 	source := inner.SourceAccount().ToAccountId()
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.sends++
+	w.sendCount++
 	stored := false
 	for _, s := range w.stores {
 		stored = stored || w.storedIn(s, raw, hash, source.Address())
@@ -57,6 +58,27 @@ func (w *world) spy(params json.RawMessage) {
 		}
 	}
 	w.slots[slot][hash] = true
+}
+
+// sends is how many times an envelope was sent so far.
+func (w *world) sends() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.sendCount
+}
+
+// envelopesOf returns what was sent for the transaction of that hash.
+func (w *world) envelopesOf(hash string) [][]byte {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.Clone(w.envelopes[hash])
+}
+
+// sequences counts the sequence numbers that were sent for.
+func (w *world) sequences() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return len(w.slots)
 }
 
 // storedIn reports whether a store holds the envelope as the latest attempt of

@@ -139,7 +139,7 @@ func TestInvocationIsValidated(t *testing.T) {
 				w.Errorf("%s: %v", name, err)
 			}
 		}
-		want(w, "calls of the chain", slices.Contains(p.trail, "simulateTransaction"), false)
+		want(w, "calls of the chain", slices.Contains(p.made(), "simulateTransaction"), false)
 	})
 }
 
