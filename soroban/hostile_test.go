@@ -197,6 +197,7 @@ func TestForgedTransactionIsNotBelieved(t *testing.T) {
 		want(w, "status", liar.trailOf("status").Result.Status, soroban.Succeeded)
 		p := w.process(w.store())
 		p.must("first")
+		p.mu.Lock()
 		forged := p.bodies["getTransaction"]
 		inject(w, devchain.Fault{Method: "sendTransaction", Kind: devchain.LoseRequest, Times: 1})
 		lies := 0
@@ -207,6 +208,7 @@ func TestForgedTransactionIsNotBelieved(t *testing.T) {
 			}
 			return body
 		}
+		p.mu.Unlock()
 		p.must("k")
 		want(w, "lies before a ledger was read instead", lies, 3)
 		want(w, "hash", p.trailOf("k").Result.TxHash, p.trailOf("k").Attempts[0].Hash)

@@ -229,9 +229,10 @@ func (p *process) RoundTrip(req *http.Request) (resp *http.Response, err error) 
 		_ = resp.Body.Close()
 		p.mu.Lock()
 		p.bodies[call.Method] = raw
+		reply := p.reply
 		p.mu.Unlock()
-		if p.reply != nil {
-			raw = p.reply(call.Method, raw)
+		if reply != nil {
+			raw = reply(call.Method, raw)
 		}
 		resp.Body = io.NopCloser(bytes.NewReader(raw))
 		return nil
