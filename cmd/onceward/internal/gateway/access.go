@@ -83,7 +83,7 @@ func (g *Gateway) unauthorized(r *http.Request, err error) *problem {
 	if u, ok := errors.AsType[*auth.UnavailableError](err); ok {
 		g.cfg.Log.ErrorContext(r.Context(), "credentials cannot be checked", "err", u.Err)
 		return &problem{
-			Code: string(auth.CodeAuthUnavailable), Status: http.StatusServiceUnavailable,
+			Code: codeAuthUnavailable, Status: http.StatusServiceUnavailable,
 			Title: "Credentials cannot be checked", Detail: "Nothing was done. Send the request again with the same key.",
 			Retryable: true, retryAfter: max(u.RetryAfter, time.Second),
 		}

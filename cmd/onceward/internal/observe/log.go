@@ -21,6 +21,11 @@ func NewLogHandler(w io.Writer, level slog.Leveler) slog.Handler {
 	return &logHandler{slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level, ReplaceAttr: redact})}
 }
 
+// NewTextLogHandler is NewLogHandler with lines for people.
+func NewTextLogHandler(w io.Writer, level slog.Leveler) slog.Handler {
+	return &logHandler{slog.NewTextHandler(w, &slog.HandlerOptions{Level: level, ReplaceAttr: redact})}
+}
+
 func redact(_ []string, a slog.Attr) slog.Attr {
 	name := strings.ToLower(strings.ReplaceAll(a.Key, "-", "_"))
 	for _, part := range secretNames {
