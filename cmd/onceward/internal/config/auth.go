@@ -33,9 +33,9 @@ type MTLS struct {
 	Subject string `yaml:"subject" enum:"uri,dns,email,cn" default:"uri" doc:"Part of the certificate that is the principal's name."`
 }
 
-// Quotas bounds one scope. Zero means no bound.
+// Quotas bounds one scope. Zero means no bound; see checkQuotas for defaults.
 type Quotas struct {
-	KeysInFlight      int `yaml:"keys_in_flight" default:"0" min:"0" doc:"Operations under way on one instance; 0 for no bound. It cannot change while the process runs."`
+	KeysInFlight      int `yaml:"keys_in_flight" min:"0" doc:"Operations under way on one instance; 0 for no bound. Default: a quarter of limits.max_requests, so that no principal takes the place of all others; no bound with single_tenant and development_bearer. It cannot change while the process runs."`
 	RequestsInFlight  int `yaml:"requests_in_flight" default:"0" min:"0" doc:"Requests under way on one instance, those that wait for another's answer included; 0 for no bound."`
 	KeysStored        int `yaml:"keys_stored" default:"0" min:"0" doc:"Records that are kept; 0 for no bound."`
 	RequestsPerSecond int `yaml:"requests_per_second" default:"0" min:"0" doc:"Requests on one instance; 0 for no bound."`

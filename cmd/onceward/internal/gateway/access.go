@@ -41,7 +41,7 @@ func InputOf(ctx context.Context) *expr.Input {
 func (g *Gateway) admit(route *Route, next http.Handler) http.Handler {
 	within := next
 	if g.cfg.Quota != nil {
-		within = g.cfg.Quota(next)
+		within = g.cfg.Quota(route.Options)(next)
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		c, p := g.identify(r, route.params)

@@ -57,7 +57,7 @@ func (s *Server) contractRoute(out *gateway.Route, r *config.Route) error {
 		out.NaturalKey = append(out.NaturalKey, e.Program)
 	}
 	for i, b := range r.Budgets {
-		budget, err := s.budget(fmt.Sprintf("route %.64s %d", r.Kind(), i), b.Limit, b.Window.Std())
+		budget, err := s.budget(fmt.Sprintf("route %s %d", budgetOwner(r.Kind()), i), b.Limit, b.Window.Std())
 		if err != nil {
 			return fmt.Errorf("budgets[%d]: %w", i, err)
 		}
