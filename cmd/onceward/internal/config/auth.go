@@ -18,7 +18,7 @@ type JWT struct {
 	JWKSURL    string   `yaml:"jwks_url" required:"true" format:"url" doc:"Where the issuer publishes its keys: https, or http on a loopback address. Fetched again when an unknown key id appears."`
 	Algorithms []string `yaml:"algorithms" enum:"RS256,RS384,RS512,PS256,PS384,PS512,ES256,ES384,ES512,EdDSA" default:"RS256, PS256, ES256, EdDSA" doc:"Signature algorithms that are accepted."`
 	Leeway     Duration `yaml:"leeway" default:"30s" min:"0s" max:"5m" doc:"Tolerated difference of clocks."`
-	Refresh    Duration `yaml:"refresh" default:"15m" min:"10s" doc:"How often the keys are fetched."`
+	Refresh    Duration `yaml:"refresh" default:"15m" min:"1s" doc:"How often the keys are fetched. Tokens by unknown keys have them fetched sooner, at most every 10s, or as often as this says if that is more often."`
 	Subject    string   `yaml:"subject_claim" default:"sub" doc:"Claim that is the principal's name."`
 }
 

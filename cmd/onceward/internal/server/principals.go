@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"reflect"
+	"time"
 
 	"github.com/onceward/onceward/cmd/onceward/internal/auth"
 	"github.com/onceward/onceward/cmd/onceward/internal/config"
@@ -72,9 +73,14 @@ func (s *Server) credentials(ctx context.Context, cfg *config.Auth, g, before *g
 	return chain, nil
 }
 
+// maxMinRefresh bounds what tokens with made-up keys cost the issuer.
+const maxMinRefresh = 10 * time.Second
+
 func (s *Server) issuer(j *config.JWT) (*auth.JWT, error) {
 	return auth.NewJWT(auth.JWTConfig{
-		JWKS:   auth.JWKSConfig{URL: j.JWKSURL, Refresh: j.Refresh.Std(), Logger: s.log},
+		JWKS: auth.JWKSConfig{
+			URL: j.JWKSURL, Refresh: j.Refresh.Std(), MinRefresh: min(j.Refresh.Std(), maxMinRefresh), Logger: s.log,
+		},
 		Issuer: j.Issuer, Audience: j.Audience, Algorithms: j.Algorithms, PrincipalClaim: j.Subject, Skew: j.Leeway.Std(),
 	})
 }
