@@ -78,20 +78,10 @@ routes:
 // configFile.
 func storeOf(path string) string { return "sqlite:" + filepath.Join(filepath.Dir(path), "onceward.db") }
 
-// succeed runs the binary, which must not fail.
-func succeed(t testing.TB, args ...string) string {
-	t.Helper()
-	out, stderr, code := execute(t, args...)
-	if code != 0 {
-		t.Fatalf("onceward %v: exit status %d\n%s", args, code, stderr)
-	}
-	return out
-}
-
 // createKey makes an API key.
 func createKey(t testing.TB, store, principal string, args ...string) (token, id string) {
 	t.Helper()
-	out := succeed(t, append([]string{"apikeys", "create", principal, "--store", store, "--reason", "test"}, args...)...)
+	out := done(t, nil, append([]string{"apikeys", "create", principal, "--store", store, "--reason", "test"}, args...)...)
 	for word := range strings.FieldsSeq(out) {
 		if strings.HasPrefix(word, "owk_") {
 			return word, strings.Split(word, "_")[1]

@@ -133,7 +133,7 @@ auth: {mtls: {subject: cn}}`)
 			t.Errorf("%s: %d %s", what, a.status, a.body)
 		}
 	}
-	if out := succeed(t, "keys", "list", "--store", storeOf(path), "-o", "json"); !strings.Contains(out, `"mtls:cn:alice"`) || !strings.Contains(out, `"mtls:cn:bob"`) {
+	if out := done(t, nil, "keys", "list", "--store", storeOf(path), "-o", "json"); !strings.Contains(out, `"mtls:cn:alice"`) || !strings.Contains(out, `"mtls:cn:bob"`) {
 		t.Errorf("scopes in %s", out)
 	}
 

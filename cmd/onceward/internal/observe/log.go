@@ -2,6 +2,9 @@ package observe
 
 import (
 	"context"
+	"encoding"
+	"encoding/json"
+	"fmt"
 	"io"
 	"log/slog"
 	"strings"
@@ -33,11 +36,24 @@ func redact(_ []string, a slog.Attr) slog.Attr {
 			return slog.String(a.Key, redacted)
 		}
 	}
+	// JSON has no form of its own for these, such as an operation's id.
+	if s, ok := a.Value.Any().(fmt.Stringer); ok && a.Value.Kind() == slog.KindAny && !spelled(s) {
+		a.Value = slog.StringValue(s.String())
+	}
 	// A fencing token is a number; a text is somebody's credential.
 	if kind := a.Value.Resolve().Kind(); name == "token" && kind != slog.KindInt64 && kind != slog.KindUint64 {
 		return slog.String(a.Key, redacted)
 	}
 	return a
+}
+
+// spelled reports whether a value says itself how it is written.
+func spelled(v any) bool {
+	switch v.(type) {
+	case error, json.Marshaler, encoding.TextMarshaler:
+		return true
+	}
+	return false
 }
 
 type logHandler struct{ slog.Handler }

@@ -7,6 +7,8 @@ import (
 	"runtime/debug"
 	"time"
 
+	"go.opentelemetry.io/otel"
+
 	"github.com/onceward/onceward"
 	"github.com/onceward/onceward/cmd/onceward/internal/gateway"
 	"github.com/onceward/onceward/cmd/onceward/internal/observe"
@@ -44,6 +46,7 @@ func (s *Server) openObserver(ctx context.Context) error {
 			return provider.Shutdown(ctx)
 		})
 		conf.Tracer = provider
+		otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) { s.log.Warn("spans were not exported", "err", err) }))
 	}
 	var err error
 	if s.obs, err = observe.New(conf); err != nil {
