@@ -97,7 +97,7 @@ func (a answer) refused(t testing.TB, what string, status int, code string) {
 	if a.status != status || a.header.Get("Content-Type") != "application/problem+json" || a.field(t, "code") != code || a.header.Get("Idempotent-Replayed") != "" {
 		t.Errorf("%s: %d %v %s; want %d %s", what, a.status, a.header, a.body, status, code)
 	}
-	later := status == http.StatusTooManyRequests || status == http.StatusServiceUnavailable
+	later := status == http.StatusTooManyRequests || status == http.StatusServiceUnavailable || a.field(t, "retryable") == true
 	if (a.header.Get("Retry-After") != "") != later {
 		t.Errorf("%s: %d with Retry-After %q", what, status, a.header.Get("Retry-After"))
 	}
