@@ -100,10 +100,12 @@ func (d *document) object(n *node, v reflect.Value, path string) {
 			d.unknown(p, at, fields)
 			continue
 		}
-		d.decode(p.value, f.in(v, p.name), at, f)
-		if namesVariable(v.Type(), f, p.name) && p.value.kind == kindString && !variableName(p.value.text) {
+		if namesVariable(v.Type(), f, p.name) && p.value.kind != kindNull && (p.value.kind != kindString || !variableName(p.value.text)) {
 			d.bad(p.pos, at, "is no name of an environment variable; name the one that holds the secret, and keep the secret out of this file")
+			f.in(v, p.name).SetString("?") // one message about it is enough
+			continue
 		}
+		d.decode(p.value, f.in(v, p.name), at, f)
 	}
 	for _, f := range fields {
 		d.complete(n, v, path, f, seen)

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"reflect"
@@ -16,6 +17,7 @@ import (
 	"github.com/onceward/onceward/cmd/onceward/internal/crashpoint"
 	"github.com/onceward/onceward/cmd/onceward/internal/friendbot"
 	"github.com/onceward/onceward/cmd/onceward/internal/gateway"
+	"github.com/onceward/onceward/cmd/onceward/internal/secret"
 	"github.com/onceward/onceward/soroban"
 )
 
@@ -35,6 +37,9 @@ type chainSecrets struct {
 	signers     map[string]string
 	headers     http.Header
 }
+
+// Format implements fmt.Formatter: no verb shows them.
+func (chainSecrets) Format(s fmt.State, _ rune) { _, _ = io.WriteString(s, secret.Redacted) }
 
 // mark tells these secrets from others.
 func (c chainSecrets) mark() [sha256.Size]byte {
