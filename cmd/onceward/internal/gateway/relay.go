@@ -29,6 +29,9 @@ type RelayRoute struct {
 	Relay *soroban.Relay
 	// Wait is how long a request waits for another's answer to the same key.
 	Wait time.Duration
+	// Secret and PriorSecrets are those of oncehttp.Options.
+	Secret       []byte
+	PriorSecrets [][]byte
 }
 
 // relay makes the endpoint.
@@ -36,7 +39,7 @@ func (g *Gateway) relay(route *RelayRoute) (oncehttp.PolicyRoute, error) {
 	var none oncehttp.PolicyRoute
 	opts := oncehttp.Options{
 		Scope: ScopeOf, Kind: route.Kind, Policy: onceward.Reconcile, Wait: route.Wait,
-		MaxBodyBytes: maxRelayBody, Logger: g.cfg.Log, ReplayHeaders: g.cfg.ReplayHeaders,
+		MaxBodyBytes: maxRelayBody, Secret: route.Secret, PriorSecrets: route.PriorSecrets, Logger: g.cfg.Log, ReplayHeaders: g.cfg.ReplayHeaders,
 		// What was signed is one operation, whatever keys it comes under.
 		NaturalKey: func(req *http.Request, _ []byte) ([]string, error) {
 			return relayedOf(req.Context()).Natural(), nil

@@ -75,7 +75,7 @@ func (s *Server) build(ctx context.Context, cfg *config.Config, before *generati
 			return nil, err
 		}
 		if g.relay != nil {
-			conf.Relay = &gateway.RelayRoute{Pattern: relayPattern, Kind: relayKind, Relay: g.relay, Wait: cfg.Relay.Wait.Std()}
+			conf.Relay = &gateway.RelayRoute{Pattern: relayPattern, Kind: relayKind, Relay: g.relay, Wait: cfg.Relay.Wait.Std(), Secret: s.fingerprint, PriorSecrets: s.prior}
 		}
 	}
 	if conf.Description, err = s.describe(cfg, routes, conf.Contracts); err != nil {

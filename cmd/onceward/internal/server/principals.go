@@ -143,6 +143,9 @@ func (s *Server) seal(ctx context.Context) error {
 			return err
 		}
 		s.fingerprint = derived.Reveal()
+		if e.AcceptPlaintext {
+			s.prior = [][]byte{nil} // records from before have plain hashes
+		}
 	}
 	return nil
 }

@@ -18,7 +18,7 @@ func (s *Server) routes(cfg *config.Config, asked backends) ([]gateway.Route, er
 		if r.Allow != nil {
 			route.Allow = r.Allow.Program
 		}
-		route.Options.Secret = s.fingerprint
+		route.Options.Secret, route.Options.PriorSecrets = s.fingerprint, s.prior
 		if r.IsContract() {
 			if err := s.contractRoute(&route, r); err != nil {
 				return nil, fmt.Errorf("route %q: %w", r.Match, err)

@@ -55,6 +55,7 @@ type Server struct {
 	obs    *observe.Observer
 	// fingerprint keys the hashes of requests; empty for plain hashes.
 	fingerprint []byte
+	prior       [][]byte // keys of hashes that may be stored yet
 
 	api, admin net.Listener
 	metrics    net.Listener          // nil without one of its own
