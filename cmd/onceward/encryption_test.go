@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -156,6 +157,9 @@ func forget(t *testing.T, s *server, at []string, mint func(tenant, key, to stri
 		eventually(t, "alice's answer cannot be read", func() bool { return mint("alice", "k", "alice").status == http.StatusConflict })
 		gone := mint("alice", "k", "alice")
 		gone.refused(t, "forgotten", http.StatusConflict, "response-unavailable")
+		if a := s.get("/v1/operations/"+id, "Authorization", "Bearer alice"); a.status != http.StatusOK || strings.Contains(a.body, "tx_hash") {
+			t.Errorf("what is left of the operation: %d %s", a.status, a.body)
+		}
 		for who, first := range others {
 			if a := mint(who, "k", who); a.body != first.body {
 				t.Errorf("%s after alice was forgotten: %d %s", who, a.status, a.body)

@@ -73,7 +73,7 @@ webhook: {url: "`+broken.URL+`", secret_env: T_WEBHOOK, allow_insecure: true}
 	secrets = hidden{
 		"ONCEWARD_DEV_MINTER": devchain.DevAdminSeed, "ONCEWARD_DEV_NONCE": "hex:" + strings.Repeat("5a1d", 16), "ONCEWARD_DEV_CHANNELS": "hex:" + strings.Repeat("c3e7", 16),
 		"T_ADMIN": "admin-hush-7c1e", "T_FINGERPRINT": "fingerprint-hush-0123456789", "T_RPC": "provider-hush-93ab", "T_TRACES": "collector-hush-55d0",
-		"T_WEBHOOK": "whsec_" + base64.StdEncoding.EncodeToString([]byte("webhook-hush-0123456789abcdef0123")), "T_KEYRING": keyring,
+		"T_WEBHOOK": "whsec_" + base64.StdEncoding.EncodeToString([]byte("webhook-hush-0123456789abcdef0123")), "T_KEYRING": keyring, "T_KEYRING_KEY": material[1],
 	}
 	return path, secrets
 }
