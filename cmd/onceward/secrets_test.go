@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -109,9 +110,13 @@ func TestServeKeepsSecrets(t *testing.T) {
 	s.hangup("configuration reloaded", 1)
 	store, environ := storeOf(path), append(os.Environ(), secrets.environ()...)
 	for _, args := range [][]string{
-		{"check-config", "-c", path}, {"migrate", "-c", path}, {"apikeys", "list", "--store", store, "-o", "json"},
-		{"audit", "list", "--store", store, "-o", "json"}, {"audit", "verify", "--store", store},
-		{"keys", "list", "--store", store, "-o", "json"}, {"keyring", "list", filepath.Join(filepath.Dir(path), "keyring.json")},
+		{"check-config", "-c", path},
+		{"migrate", "-c", path},
+		{"apikeys", "list", "--store", store, "-o", "json"},
+		{"audit", "list", "--store", store, "-o", "json"},
+		{"audit", "verify", "--store", store},
+		{"keys", "list", "--store", store, "-o", "json"},
+		{"keyring", "list", filepath.Join(filepath.Dir(path), "keyring.json")},
 	} {
 		cmd := exec.CommandContext(t.Context(), binary, args...)
 		cmd.Env = environ
@@ -252,10 +257,7 @@ func TestMalformedSecrets(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			secrets := hidden{}
-			for name, secret := range good {
-				secrets[name] = secret
-			}
+			secrets := maps.Clone(good)
 			secrets[c.env] = c.secret
 			cmd := exec.CommandContext(t.Context(), binary, "serve", "-c", c.path, "--log-level=debug")
 			cmd.Env = append(os.Environ(), secrets.environ()...)

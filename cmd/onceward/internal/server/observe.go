@@ -46,7 +46,7 @@ func (s *Server) openObserver(ctx context.Context) error {
 			return provider.Shutdown(ctx)
 		})
 		conf.Tracer = provider
-		otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) { s.log.Warn("spans were not exported", "err", err) }))
+		otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) { s.log.WarnContext(ctx, "spans were not exported", "err", err) }))
 	}
 	var err error
 	if s.obs, err = observe.New(conf); err != nil {
