@@ -50,6 +50,15 @@ func newShop(t testing.TB) *shop {
 	return b
 }
 
+// hold makes requests with the header X-Wait wait until open is called.
+func (b *shop) hold() (open func()) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	gate := make(chan struct{})
+	b.gate = gate
+	return sync.OnceFunc(func() { close(gate) })
+}
+
 // taken is how many orders there are.
 func (b *shop) taken() int {
 	b.mu.Lock()

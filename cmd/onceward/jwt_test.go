@@ -25,7 +25,6 @@ import (
 
 // issuer publishes keys, and signs tokens with them and with others.
 type issuer struct {
-	t testing.TB
 	*httptest.Server
 
 	mu   sync.Mutex
@@ -34,7 +33,7 @@ type issuer struct {
 }
 
 func newIssuer(t testing.TB) *issuer {
-	i := &issuer{t: t}
+	i := &issuer{}
 	i.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		i.mu.Lock()
 		defer i.mu.Unlock()

@@ -14,7 +14,8 @@ import (
 func TestServeQuotas(t *testing.T) {
 	t.Parallel()
 	backend := newShop(t)
-	backend.gate = make(chan struct{})
+	open := backend.hold()
+	defer open()
 	path := proxyConfig(t, backend.URL, "auth: {development_bearer: true}\nquotas: {keys_in_flight: 2}")
 	text := read(t, path) + "  - match: POST /custom\n    proxy: " + backend.URL + "\n    key_header: X-Request-Id\n"
 	writeFile(t, path, text)
@@ -42,7 +43,7 @@ func TestServeQuotas(t *testing.T) {
 	eventually(t, "two are under way", func() bool { return backend.taken() == 2 })
 	order("busy", "third").refused(t, "a third key in flight", http.StatusTooManyRequests, "rate-limited")
 	calm("c1")
-	close(backend.gate)
+	open()
 	waiting.Wait()
 	if a := order("busy", "third"); a.status != http.StatusCreated || backend.taken() != 4 {
 		t.Errorf("when there is room again: %d %s, %d orders", a.status, a.body, backend.taken())

@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -96,7 +97,8 @@ func (s *server) insist(key string) {
 		switch {
 		case err == nil && a.status == http.StatusOK:
 			return
-		case err != nil || a.status != http.StatusServiceUnavailable && a.status != http.StatusConflict:
+		case err == nil && slices.Contains([]int{http.StatusAccepted, http.StatusConflict, http.StatusServiceUnavailable}, a.status):
+		default:
 			s.t.Errorf("%s: %v %d %s", key, err, a.status, a.body)
 			return
 		}
