@@ -28,7 +28,8 @@ func newRequests(next http.Handler, limits Limits) *requests {
 // ServeHTTP implements http.Handler.
 func (q *requests) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	out := &writer{ResponseWriter: w, ctl: http.NewResponseController(w), timeout: q.limits.WriteTimeout}
-	_ = out.ctl.SetWriteDeadline(time.Time{}) // what the last answer left
+	out.relax()       // of what ended the answer before
+	defer out.limit() // what is buffered is written when this returns
 	if r.Body == nil || r.Body == http.NoBody || r.ContentLength == 0 {
 		q.answer(out, r)
 		return
@@ -145,7 +146,8 @@ func (b *body) Read(p []byte) (int, error) {
 
 var errCutOff = errors.New("serving: too many requests were arriving")
 
-// writer is a ResponseWriter whose client must take what is written.
+// writer is a ResponseWriter whose client must take what is written. Between
+// two writes the handler may take its time: a stream of events may be silent.
 type writer struct {
 	http.ResponseWriter
 	ctl     *http.ResponseController
@@ -155,17 +157,21 @@ type writer struct {
 // Unwrap is for http.ResponseController.
 func (w *writer) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
-func (w *writer) extend() { _ = w.ctl.SetWriteDeadline(time.Now().Add(w.timeout)) }
+// limit bounds what is written from now on; relax ends that.
+func (w *writer) limit() { _ = w.ctl.SetWriteDeadline(time.Now().Add(w.timeout)) }
+func (w *writer) relax() { _ = w.ctl.SetWriteDeadline(time.Time{}) }
 
 // WriteHeader implements http.ResponseWriter.
 func (w *writer) WriteHeader(status int) {
-	w.extend()
+	w.limit()
+	defer w.relax()
 	w.ResponseWriter.WriteHeader(status)
 }
 
 // Write implements http.ResponseWriter.
 func (w *writer) Write(p []byte) (int, error) {
-	w.extend()
+	w.limit()
+	defer w.relax()
 	return w.ResponseWriter.Write(p)
 }
 
@@ -174,6 +180,7 @@ func (w *writer) Flush() { _ = w.FlushError() }
 
 // FlushError is for http.ResponseController.
 func (w *writer) FlushError() error {
-	w.extend()
+	w.limit()
+	defer w.relax()
 	return w.ctl.Flush()
 }
