@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -11,7 +12,6 @@ import (
 	"strings"
 
 	"github.com/onceward/onceward/bench/internal/servers"
-	"github.com/onceward/onceward/bench/internal/stores"
 )
 
 // system is one server under test.
@@ -36,11 +36,11 @@ type backends struct {
 }
 
 func (b *backends) ours(args ...string) *exec.Cmd {
-	return exec.Command(b.self, append([]string{"serve"}, args...)...) //nolint:gosec,noctx // this program, ended by Stop
+	return exec.Command(b.self, append([]string{"serve"}, args...)...) //nolint:gosec,noctx // this program, ended by Close
 }
 
 func (b *backends) express(args ...string) *exec.Cmd {
-	cmd := exec.Command("node", append([]string{"server.mjs"}, args...)...) //nolint:gosec,noctx // our own file, ended by Stop
+	cmd := exec.Command("node", append([]string{"server.mjs"}, args...)...) //nolint:gosec,noctx // our own file, ended by Close
 	cmd.Dir = b.peers
 	cmd.Env = append(os.Environ(), "NODE_ENV=production")
 	return cmd
@@ -64,7 +64,6 @@ func systems(cfg config) []*system {
 		switch {
 		case !strings.Contains(s.Name, cfg.only):
 		case strings.HasPrefix(s.Name, "Express") && cfg.peers == "":
-		case s.Name == "onceward, PostgreSQL" && !stores.Knows("postgres"):
 		default:
 			chosen = append(chosen, s)
 		}
@@ -75,7 +74,7 @@ func systems(cfg config) []*system {
 // field is a set of servers that run.
 type field struct {
 	systems []*system
-	running []*servers.Process
+	running []io.Closer
 	dir     string
 }
 
@@ -97,11 +96,19 @@ func start(ctx context.Context, cfg config) (f *field, err error) {
 	if b.self, err = os.Executable(); err != nil {
 		return f, err
 	}
-	if b.redis, err = f.backend(ctx, "Redis", servers.Redis); err != nil {
-		return f, err
+	if f.needs("Redis") {
+		p, address, err := servers.Redis(ctx)
+		if err != nil {
+			return f, err
+		}
+		f.running, b.redis = append(f.running, p), address
 	}
-	if b.postgres, err = f.backend(ctx, "PostgreSQL", servers.Postgres); err != nil {
-		return f, err
+	if f.needs("PostgreSQL") {
+		p, err := servers.Postgres(ctx)
+		if err != nil {
+			return f, err
+		}
+		f.running, b.postgres = append(f.running, p), p.DSN("postgres")
 	}
 	for _, s := range f.systems {
 		p, address, err := servers.HTTP(ctx, s.cmd(b))
@@ -114,28 +121,16 @@ func start(ctx context.Context, cfg config) (f *field, err error) {
 	return f, nil
 }
 
-// backend starts what a system keeps its records in, if one does.
-func (f *field) backend(
-	ctx context.Context, name string, start func(context.Context) (*servers.Process, string, error),
-) (string, error) {
-	for _, s := range f.systems {
-		if strings.HasSuffix(s.Name, name) {
-			p, url, err := start(ctx)
-			if err != nil {
-				return "", err
-			}
-			f.running = append(f.running, p)
-			return url, nil
-		}
-	}
-	return "", nil
+// needs reports whether a system keeps its records in a backend.
+func (f *field) needs(backend string) bool {
+	return slices.ContainsFunc(f.systems, func(s *system) bool { return strings.HasSuffix(s.Name, backend) })
 }
 
 // stop ends the servers, the last one first.
 func (f *field) stop() error {
 	var errs []error
 	for _, p := range slices.Backward(f.running) {
-		errs = append(errs, p.Stop())
+		errs = append(errs, p.Close())
 	}
 	f.running = nil
 	if f.dir != "" {
