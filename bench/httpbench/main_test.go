@@ -46,7 +46,7 @@ func TestCompare(t *testing.T) {
 				t.Fatalf("%d systems, %d cells", len(got.Systems), len(got.Cells))
 			}
 			for _, c := range got.Cells {
-				if c.Requests == 0 || c.Rate <= 0 || c.P50 <= 0 || c.P99 < c.P50 || len(c.RoundRates) != 2 {
+				if c.Requests == 0 || c.Rate <= 0 || c.P50 <= 0 || c.P99 < c.P50 || c.CPU < 0 || len(c.RoundRates) != 2 {
 					t.Errorf("%+v", c)
 				}
 			}

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/onceward/onceward/bench/internal/servers"
 )
@@ -21,6 +22,25 @@ type system struct {
 	Bare    bool   `json:"bare"`    // it guards nothing
 	cmd     func(b *backends) *exec.Cmd
 	address string // host:port once it runs
+	parts   []part // that work for it
+}
+
+// part of a system: its server, and what that keeps its records in.
+type part interface {
+	io.Closer
+	CPU() (time.Duration, error)
+}
+
+// cpu is the processor time that the system has used so far.
+func (s *system) cpu() (total time.Duration, err error) {
+	for _, p := range s.parts {
+		used, err := p.CPU()
+		if err != nil {
+			return 0, fmt.Errorf("processor time: %w", err)
+		}
+		total += used
+	}
+	return total, nil
 }
 
 // marks reports whether a replay of this system says that it is one.
@@ -74,7 +94,7 @@ func systems(cfg config) []*system {
 // field is a set of servers that run.
 type field struct {
 	systems []*system
-	running []io.Closer
+	running []part
 	dir     string
 }
 
@@ -101,14 +121,16 @@ func start(ctx context.Context, cfg config) (f *field, err error) {
 		if err != nil {
 			return f, err
 		}
-		f.running, b.redis = append(f.running, p), address
+		b.redis = address
+		f.serves("Redis", p)
 	}
 	if f.needs("PostgreSQL") {
 		p, err := servers.Postgres(ctx)
 		if err != nil {
 			return f, err
 		}
-		f.running, b.postgres = append(f.running, p), p.DSN("postgres")
+		b.postgres = p.DSN("postgres")
+		f.serves("PostgreSQL", p)
 	}
 	for _, s := range f.systems {
 		p, address, err := servers.HTTP(ctx, s.cmd(b))
@@ -116,7 +138,7 @@ func start(ctx context.Context, cfg config) (f *field, err error) {
 			return f, fmt.Errorf("%s: %w", s.Name, err)
 		}
 		f.running = append(f.running, p)
-		s.address = address
+		s.address, s.parts = address, append(s.parts, p)
 	}
 	return f, nil
 }
@@ -124,6 +146,16 @@ func start(ctx context.Context, cfg config) (f *field, err error) {
 // needs reports whether a system keeps its records in a backend.
 func (f *field) needs(backend string) bool {
 	return slices.ContainsFunc(f.systems, func(s *system) bool { return strings.HasSuffix(s.Name, backend) })
+}
+
+// serves notes a backend that runs, as a part of the systems that need it.
+func (f *field) serves(backend string, p part) {
+	f.running = append(f.running, p)
+	for _, s := range f.systems {
+		if strings.HasSuffix(s.Name, backend) {
+			s.parts = append(s.parts, p)
+		}
+	}
 }
 
 // stop ends the servers, the last one first.

@@ -41,6 +41,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	flags.StringVar(&cfg.store, "store", "sqlite:", stores.Usage)
 	flags.IntVar(&cfg.callers, "callers", 256, "requests at the same time")
 	flags.DurationVar(&cfg.duration, "duration", 10*time.Second, "how long each side runs in total")
+	flags.IntVar(&cfg.buckets, "buckets", 0, "buckets of the grouped side's tables in PostgreSQL (default: the store's)")
 	flags.IntVar(&cfg.rounds, "rounds", 5, "how many turns each side takes")
 	flags.IntVar(&cfg.bytes, "bytes", 512, "size of the recorded response")
 	flags.BoolVar(&asJSON, "json", false, "print one JSON object")

@@ -22,6 +22,7 @@ type config struct {
 	duration time.Duration
 	rounds   int
 	bytes    int
+	buckets  int
 }
 
 // maxCallers keeps a slip of the finger from taking the machine down.
@@ -62,7 +63,7 @@ func measure(ctx context.Context, cfg config) (rep *report, err error) {
 		*side
 		perRequest bool
 	}{{&grouped, false}, {&single, true}} {
-		s.store, err = stores.Open(ctx, address, stores.Options{PerRequest: s.perRequest})
+		s.store, err = stores.Open(ctx, address, stores.Options{PerRequest: s.perRequest, Buckets: cfg.buckets})
 		if err != nil {
 			return nil, err
 		}

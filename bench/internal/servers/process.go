@@ -16,6 +16,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/onceward/onceward/postgres/pgtest"
 )
 
 // patience is how long a server may take to start, or to stop.
@@ -82,6 +84,10 @@ func start(cmd *exec.Cmd, signal syscall.Signal) (*Process, error) {
 	}()
 	return p, nil
 }
+
+// CPU is the processor time that the process has used so far, with what it has
+// started.
+func (p *Process) CPU() (time.Duration, error) { return pgtest.CPU(p.cmd.Process.Pid) }
 
 // Close ends the process and removes its files.
 func (p *Process) Close() error {

@@ -47,7 +47,7 @@ func servePostgres(ctx context.Context) (string, func() error, error) {
 // database is not touched, and the measurement begins with empty tables.
 func openPostgres(ctx context.Context, address string, opt Options) (o *Opened, err error) {
 	cfg := postgres.Config{Schema: "onceward_bench_" + hex.EncodeToString(randomBytes(6)), SweepRate: opt.SweepRate}
-	buckets := 0 // the default
+	buckets := opt.Buckets
 	if opt.PerRequest {
 		cfg.MaxBatch, cfg.Writers, buckets = 1, perRequestWriters, perRequestWriters
 	}

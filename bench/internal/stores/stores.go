@@ -19,6 +19,8 @@ import (
 type Options struct {
 	// PerRequest commits every operation by itself.
 	PerRequest bool
+	// Buckets of the tables in PostgreSQL. Default: the store's.
+	Buckets int
 	// SweepRate is the most records that a sweep deletes per second, where the
 	// store has such a limit. Default: the store's; negative: no limit.
 	SweepRate int
