@@ -72,7 +72,7 @@ func measure(ctx context.Context, cfg config) (rep *report, err error) {
 	}
 	keys := &keys{prefix: strconv.FormatInt(time.Now().UnixNano(), 36)}
 	length := cfg.duration / time.Duration(cfg.rounds)
-	warm := min(length, time.Second/2)
+	warm := min(length, 2*time.Second)
 	for round := range cfg.rounds + 1 { // the first one warms up
 		order := []*side{&grouped, &single}
 		if round%2 == 1 {
