@@ -8,6 +8,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"os"
+	"runtime/debug"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -153,8 +154,10 @@ func (g *grower) replay(ctx context.Context, n int64) error {
 	return err
 }
 
-// residentMiB reads what the system says about this process.
+// residentMiB reads what the system says about this process, once it has given
+// back what it does not need: filling the store took memory of its own.
 func residentMiB() (float64, error) {
+	debug.FreeOSMemory()
 	f, err := os.Open("/proc/self/status")
 	if err != nil {
 		return 0, fmt.Errorf("resident memory: %w (this needs Linux)", err)

@@ -3,6 +3,7 @@ package stores
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"os"
 	"path/filepath"
@@ -77,21 +78,34 @@ const insertSQLite = `INSERT INTO onceward_keys
    claimed_at, lease_until, completed_at, expires_at, resp_status, resp_header, resp_body)
 VALUES (?,?,?,?,?,?,1,?,?,?,?,?,?,?,?,?,?,?)`
 
-// perCommit is how many rows are loaded in one transaction: few enough that
-// others get their turn.
-const perCommit = 5000
+// perCommit is how many rows are loaded in one transaction.
+const perCommit = 50_000
 
-func loadFile(ctx context.Context, db *sql.DB, n int64, record func(int64) onceward.Record) error {
+// loadFile inserts on a connection of its own, that does not wait for the disk
+// and is not given back.
+func loadFile(ctx context.Context, db *sql.DB, n int64, record func(int64) onceward.Record) (err error) {
+	conn, err := db.Conn(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		_ = conn.Raw(func(any) error { return driver.ErrBadConn })
+	}()
+	for _, pragma := range []string{"synchronous = OFF", "cache_size = -262144", "busy_timeout = 60000"} {
+		if _, err := conn.ExecContext(ctx, "PRAGMA "+pragma); err != nil {
+			return err
+		}
+	}
 	for from := int64(0); from < n; from += perCommit {
-		if err := loadSome(ctx, db, from, min(from+perCommit, n), record); err != nil {
+		if err := loadSome(ctx, conn, from, min(from+perCommit, n), record); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func loadSome(ctx context.Context, db *sql.DB, from, to int64, record func(int64) onceward.Record) error {
-	tx, err := db.BeginTx(ctx, nil)
+func loadSome(ctx context.Context, conn *sql.Conn, from, to int64, record func(int64) onceward.Record) error {
+	tx, err := conn.BeginTx(ctx, nil)
 	if err != nil {
 		return err
 	}

@@ -35,7 +35,7 @@ type Opened struct {
 	// there.
 	Size func(ctx context.Context) (Size, error)
 	// Load stores n completed records by the shortest way there is; record
-	// returns the i-th, from 0. The store may be used meanwhile.
+	// returns the i-th, from 0. Nobody else uses the store meanwhile.
 	Load func(ctx context.Context, n int64, record func(i int64) onceward.Record) error
 	// ServerCPU is the processor time that the store's server has used so far;
 	// nil for a store that runs inside this process, or on another machine.
