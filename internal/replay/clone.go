@@ -1,4 +1,4 @@
-package postgres
+package replay
 
 import (
 	"bytes"
@@ -8,8 +8,8 @@ import (
 	"github.com/onceward/onceward"
 )
 
-// cloneRecord copies everything that a caller might change.
-func cloneRecord(r *onceward.Record) onceward.Record {
+// Clone copies everything that a caller might change.
+func Clone(r *onceward.Record) onceward.Record {
 	c := *r
 	c.Fingerprint, c.Detail = bytes.Clone(r.Fingerprint), bytes.Clone(r.Detail)
 	c.Checkpoints = slices.Clone(r.Checkpoints)

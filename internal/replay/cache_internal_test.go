@@ -1,4 +1,4 @@
-package postgres
+package replay
 
 import (
 	"bytes"
@@ -9,22 +9,22 @@ import (
 	"github.com/onceward/onceward"
 )
 
-func completedRow(name string, size int, expires time.Time) *row {
+func completed(name string, size int, expires time.Time) (onceward.ID, *onceward.Record) {
 	k := onceward.Key{Value: name}
-	return &row{id: k.ID(), Record: onceward.Record{
+	return k.ID(), &onceward.Record{
 		Key: k, Status: onceward.StatusCompleted, ExpiresAt: expires,
 		Response: &onceward.Response{Status: 200, Body: bytes.Repeat([]byte("x"), size), Header: map[string][]string{"A": {"b"}}},
-	}}
+	}
 }
 
 func TestCacheIsBoundedByBytes(t *testing.T) {
 	t.Parallel()
 	now := time.Now()
 	const limit = 100_000
-	c := newCache(limit)
+	c := New(limit)
 	for i := range 1000 {
-		c.put(completedRow(fmt.Sprint(i), 1000, now.Add(time.Hour)))
-		if _, ok := c.get(onceward.Key{Value: "0"}.ID(), now); !ok {
+		c.Put(completed(fmt.Sprint(i), 1000, now.Add(time.Hour)))
+		if _, ok := c.Get(onceward.Key{Value: "0"}.ID(), now); !ok {
 			t.Fatalf("what is used was driven out by number %d", i)
 		}
 		if c.size > limit {
@@ -34,8 +34,8 @@ func TestCacheIsBoundedByBytes(t *testing.T) {
 	if len(c.items) != c.order.Len() || len(c.items) < limit/4000 {
 		t.Errorf("%d items, %d in order", len(c.items), c.order.Len())
 	}
-	c.put(completedRow("giant", limit, now.Add(time.Hour)))
-	if _, ok := c.get(onceward.Key{Value: "giant"}.ID(), now); ok {
+	c.Put(completed("giant", limit, now.Add(time.Hour)))
+	if _, ok := c.Get(onceward.Key{Value: "giant"}.ID(), now); ok {
 		t.Error("a giant was kept")
 	}
 	for c.order.Len() > 0 {
@@ -49,26 +49,26 @@ func TestCacheIsBoundedByBytes(t *testing.T) {
 func TestCacheKeepsWhatIsFinalAndNotTooLong(t *testing.T) {
 	t.Parallel()
 	now := time.Now()
-	c := newCache(1 << 20)
-	held := completedRow("held", 1, onceward.Never)
+	c := New(1 << 20)
+	id, held := completed("held", 1, onceward.Never)
 	held.Status = onceward.StatusHeld
-	c.put(held)
-	if _, ok := c.get(held.id, now); ok {
+	c.Put(id, held)
+	if _, ok := c.Get(id, now); ok {
 		t.Error("a held record was kept")
 	}
-	r := completedRow("k", 10, now.Add(time.Hour))
-	c.put(r)
+	id, r := completed("k", 10, now.Add(time.Hour))
+	c.Put(id, r)
 	r.Response.Body[0] = 'y'
-	got, ok := c.get(r.id, now)
+	got, ok := c.Get(id, now)
 	if !ok || got.Response.Body[0] != 'x' {
 		t.Fatalf("kept %v, %q", ok, got.Response.Body)
 	}
 	clear(got.Response.Body)
 	got.Response.Header["A"][0] = "spoilt"
-	if again, _ := c.get(r.id, now); again.Response.Body[0] != 'x' || again.Response.Header["A"][0] != "b" {
+	if again, _ := c.Get(id, now); again.Response.Body[0] != 'x' || again.Response.Header["A"][0] != "b" {
 		t.Error("what was returned is the kept one")
 	}
-	if _, ok := c.get(r.id, now.Add(time.Hour-cacheMargin)); ok {
+	if _, ok := c.Get(id, now.Add(time.Hour-margin)); ok {
 		t.Error("answered from memory although it expires soon")
 	}
 	if len(c.items) != 0 {
