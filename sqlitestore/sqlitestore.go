@@ -56,7 +56,6 @@ type Store struct {
 	get    *sql.Stmt
 	writer *writer
 	group  *groupcommit.Committer[operation]
-	cache  *replay.Cache
 	closed atomic.Bool
 }
 
@@ -82,7 +81,7 @@ func Open(ctx context.Context, db *sql.DB, cfg Config) (*Store, error) {
 	if db.Stats().MaxOpenConnections == 1 {
 		return nil, errors.New("sqlitestore: the pool allows one connection, and the store needs one to write and others to read: call db.SetMaxOpenConns(0)")
 	}
-	s := &Store{db: db, cfg: cfg, cache: replay.New(cfg.CacheBytes), writer: &writer{db: db, cfg: cfg}}
+	s := &Store{db: db, cfg: cfg, writer: &writer{db: db, cfg: cfg, cache: replay.New(cfg.CacheBytes)}}
 	if err := s.open(ctx); err != nil {
 		return nil, errors.Join(err, s.writer.close())
 	}

@@ -83,6 +83,15 @@ func (c *Cache) Put(id onceward.ID, r *onceward.Record) {
 	}
 }
 
+// Drop forgets a record.
+func (c *Cache) Drop(id onceward.ID) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if e, ok := c.items[id]; ok {
+		c.drop(e)
+	}
+}
+
 func (c *Cache) drop(e *list.Element) {
 	kept := e.Value.(*cached) // the list holds nothing else
 	c.order.Remove(e)

@@ -3,6 +3,7 @@ package replay
 import (
 	"bytes"
 	"fmt"
+	"reflect"
 	"testing"
 	"time"
 
@@ -73,5 +74,43 @@ func TestCacheKeepsWhatIsFinalAndNotTooLong(t *testing.T) {
 	}
 	if len(c.items) != 0 {
 		t.Error("it was not forgotten")
+	}
+}
+
+// What a caller does to one part of a clone reaches neither the original nor the
+// clone's other parts, though they share memory.
+func TestClonesAreApart(t *testing.T) {
+	t.Parallel()
+	original := func() onceward.Record {
+		return onceward.Record{
+			Fingerprint: []byte("fingerprint"), Detail: []byte("detail"),
+			Checkpoints: []onceward.Checkpoint{{Name: "sent", Data: []byte("data")}},
+			Response: &onceward.Response{Status: 200, Body: []byte("body"), Header: map[string][]string{
+				"A": {"a1", "a2"}, "B": {"b"}, "None": {},
+			}},
+		}
+	}
+	r := original()
+	c := Clone(&r)
+	if !reflect.DeepEqual(c, original()) {
+		t.Fatalf("%+v", c)
+	}
+	c.Fingerprint = append(c.Fingerprint, "more"...)
+	c.Detail = append(c.Detail, "more"...)
+	c.Response.Header["A"] = append(c.Response.Header["A"], "a3")
+	c.Response.Header["None"] = append(c.Response.Header["None"], "some")
+	if string(c.Detail) != "detailmore" || string(c.Response.Body) != "body" || c.Response.Header["B"][0] != "b" || c.Response.Header["A"][0] != "a1" {
+		t.Errorf("one part reached another: %+v, %+v", c, c.Response)
+	}
+	clear(c.Fingerprint)
+	clear(c.Response.Body)
+	clear(c.Checkpoints[0].Data)
+	c.Checkpoints[0].Name, c.Response.Header["A"][0], c.Response.Header["C"] = "", "", nil
+	if !reflect.DeepEqual(r, original()) {
+		t.Errorf("the original became %+v", r)
+	}
+	var empty onceward.Record
+	if got := Clone(&empty); !reflect.DeepEqual(got, empty) {
+		t.Errorf("of nothing: %+v", got)
 	}
 }
