@@ -111,7 +111,7 @@ func migrate(ctx context.Context, pool *pgxpool.Pool, cfg MigrateConfig, steps [
 // raced reports whether an error of DDL comes from another migration.
 func raced(err error) bool {
 	switch codeOf(err) {
-	case codeUniqueViolation, codeDuplicateTable, codeDuplicateSchema, codeDeadlock, codeSerialization, "XX000":
+	case codeUniqueViolation, codeDuplicateTable, codeDuplicateObject, codeDuplicateSchema, codeDeadlock, codeSerialization, "XX000":
 		return true
 	default:
 		return false
