@@ -70,7 +70,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	flags.IntVar(&cfg.callers, "callers", 256, "most requests at the same time")
 	flags.DurationVar(&cfg.quiet, "quiet", 30*time.Second, "length of each phase without sweeps")
 	flags.DurationVar(&cfg.steady, "steady", 3*time.Minute, "length of the phase with the engine's sweeps")
-	flags.DurationVar(&cfg.sweeps, "sweeps", 10*time.Second, "how often the engine sweeps; its default is 1m")
+	flags.DurationVar(&cfg.sweeps, "sweeps", time.Minute, "how often the engine sweeps")
 	flags.DurationVar(&cfg.samples, "samples", 10*time.Second, "how often sizes are read")
 	flags.BoolVar(&asJSON, "json", false, "print one JSON object")
 	if err := flags.Parse(args); err != nil {
