@@ -125,13 +125,7 @@ func (p *Postgres) load(ctx context.Context, n int64, record func(int64) oncewar
 				return nil, nil
 			}
 			r := record(i)
-			id := r.Key.ID()
-			return []any{
-				int16(postgres.Slot(id) % buckets), pgtype.UUID{Bytes: id, Valid: true}, r.Key.Scope, r.Key.Value, string(r.Status), //nolint:gosec // below 64
-				r.Token, r.Token, pgtype.UUID{Bytes: r.Owner, Valid: true}, int32(1), r.Kind, string(r.Policy), r.Fingerprint, int64(r.Retention),
-				r.ClaimedAt, r.LeaseUntil, r.CompletedAt, r.ExpiresAt, r.ExpiresAt,
-				int32(r.Response.Status), codec.EncodeHeader(r.Response.Header), r.Response.Body, //nolint:gosec // a status
-			}, nil
+			return values(&r, buckets), nil
 		}))
 		if err != nil {
 			return fmt.Errorf("copying rows: %w", err)
@@ -139,6 +133,22 @@ func (p *Postgres) load(ctx context.Context, n int64, record func(int64) oncewar
 	}
 	_, err := p.Pool.Exec(ctx, "VACUUM (ANALYZE) "+p.Table("onceward_keys"))
 	return err
+}
+
+// values of the columns.
+func values(r *onceward.Record, buckets int) []any {
+	id := r.Key.ID()
+	bucket := int16(postgres.Slot(id) % buckets) //nolint:gosec // below Slots
+	return []any{
+		bucket,
+		pgtype.UUID{Bytes: id, Valid: true},
+		r.Key.Scope, r.Key.Value, string(r.Status),
+		r.Token, r.Token,
+		pgtype.UUID{Bytes: r.Owner, Valid: true},
+		1, r.Kind, string(r.Policy), r.Fingerprint, int64(r.Retention),
+		r.ClaimedAt, r.LeaseUntil, r.CompletedAt, r.ExpiresAt, r.ExpiresAt,
+		r.Response.Status, codec.EncodeHeader(r.Response.Header), r.Response.Body,
+	}
 }
 
 // perCopy is how many rows one transaction copies.
