@@ -29,6 +29,11 @@ type MigrateConfig struct {
 	// Distribute makes the tables distributed ones by bucket, on Citus. Fixed
 	// at creation.
 	Distribute bool
+	// Partition divides the table of the records into one partition for each
+	// bucket, so that what works on a whole table, vacuum first, works on a
+	// smaller one: for billions of records, with more Buckets than the default.
+	// Fixed at creation.
+	Partition bool
 	// Slots that this database keeps, for a Router. Default all.
 	Slots []int
 	// Grant names the role that programs run under, which gets the rights that
@@ -41,6 +46,8 @@ type MigrateConfig struct {
 func (c MigrateConfig) withDefaults(have layout) MigrateConfig {
 	c.Schema = cmp.Or(c.Schema, defaultSchema)
 	c.Buckets = cmp.Or(c.Buckets, have.buckets)
+	c.Distribute = c.Distribute || have.distributed
+	c.Partition = c.Partition || have.partitioned
 	if c.Buckets == 0 {
 		c.Buckets = 8
 		if c.Distribute {
@@ -53,6 +60,9 @@ func (c MigrateConfig) withDefaults(have layout) MigrateConfig {
 func (c MigrateConfig) validate() error {
 	if c.Buckets < 0 || c.Buckets > Slots || c.Buckets&(c.Buckets-1) != 0 {
 		return fmt.Errorf("postgres: Buckets is %d; use a power of two up to %d", c.Buckets, Slots)
+	}
+	if c.Distribute && c.Partition {
+		return errors.New("postgres: Distribute and Partition exclude each other: Citus has a table of its own for each bucket")
 	}
 	for _, slot := range c.Slots {
 		if slot < 0 || slot >= Slots {
@@ -240,6 +250,9 @@ func (m *migrator) ensureIndex(ctx context.Context, x index) error {
 	if err != nil {
 		return err
 	}
+	if m.cfg.Partition && x.table == keysTable && (rows || there) {
+		return m.ensurePartitions(ctx, x, there)
+	}
 	if there {
 		if _, err := m.work.Exec(ctx, "DROP INDEX CONCURRENTLY "+quote(m.cfg.Schema)+"."+quote(x.name)); err != nil {
 			return err
@@ -247,4 +260,28 @@ func (m *migrator) ensureIndex(ctx context.Context, x index) error {
 	}
 	_, err = m.work.Exec(ctx, x.create(m.cfg.Schema, rows))
 	return err
+}
+
+// ensurePartitions builds an index of a partitioned table, which cannot be built
+// concurrently as a whole: first that of every partition, then they are put
+// together, and the whole is valid when the last one is in it.
+func (m *migrator) ensurePartitions(ctx context.Context, x index, there bool) error {
+	schema := quote(m.cfg.Schema)
+	if !there {
+		whole := fmt.Sprintf("CREATE INDEX %s ON ONLY %s.%s %s", quote(x.name), schema, quote(x.table), x.columns)
+		if _, err := m.work.Exec(ctx, whole); err != nil {
+			return err
+		}
+	}
+	for bucket := range m.cfg.Buckets {
+		part := x.on(bucket)
+		if err := m.ensureIndex(ctx, part); err != nil {
+			return err
+		}
+		attach := fmt.Sprintf("ALTER INDEX %s.%s ATTACH PARTITION %s.%s", schema, quote(x.name), schema, quote(part.name))
+		if _, err := m.work.Exec(ctx, attach); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -36,8 +36,18 @@ func TestConnectionsOutgrow(t *testing.T) {
 // statement finds its rows by the primary key.
 func TestPlansUseTheKey(t *testing.T) {
 	t.Parallel()
+	for name, cfg := range map[string]MigrateConfig{"of a table": {}, "of a partition": {Partition: true}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			plansUseTheKey(t, cfg)
+		})
+	}
+}
+
+func plansUseTheKey(t *testing.T, cfg MigrateConfig) {
+	t.Helper()
 	pool := newDatabase(t)
-	if err := Migrate(t.Context(), pool, MigrateConfig{}); err != nil {
+	if err := Migrate(t.Context(), pool, cfg); err != nil {
 		t.Fatal(err)
 	}
 	conn, err := pool.Acquire(t.Context())
@@ -51,7 +61,11 @@ func TestPlansUseTheKey(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	run("ALTER TABLE onceward_keys SET (autovacuum_enabled = off)")
+	table, key := keysTable, keysTable+"_pkey"
+	if cfg.Partition {
+		table, key = partition(keysTable, 0), partition(keysTable, 0)+"_pkey"
+	}
+	run("ALTER TABLE " + table + " SET (autovacuum_enabled = off)")
 	run(`INSERT INTO onceward_keys (bucket, id, scope, key, status, token, owner, attempt, seq, kind, policy,
 		fingerprint, retention_ns, claimed_at, lease_until, expires_at, due, resp_body)
 		SELECT n % 8, gen_random_uuid(), '', n::text, 'COMPLETED', n, gen_random_uuid(), 1, n, '', 'hold', '', 0, now(), now(), now(), now(), decode(repeat('00', 500), 'hex')
@@ -75,7 +89,8 @@ func TestPlansUseTheKey(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if text := strings.Join(plan, "\n"); !strings.Contains(text, "onceward_keys_pkey") || strings.Contains(text, "Seq Scan on onceward_keys") {
+		if text := strings.Join(plan, "\n"); !strings.Contains(text, key) || strings.Contains(text, "Seq Scan on onceward_keys") ||
+			strings.Contains(text, partition(keysTable, 1)) {
 			t.Errorf("%s:\n%s", name, text)
 		}
 	}
