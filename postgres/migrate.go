@@ -221,7 +221,7 @@ func (m *migrator) apply(ctx context.Context) error {
 	if !have.ready {
 		for _, step := range m.steps {
 			for _, index := range step.indexes {
-				if err := m.ensureIndex(ctx, index); err != nil {
+				if err := m.ensureIndex(ctx, index.in(m.cfg)); err != nil {
 					return err
 				}
 			}
@@ -269,7 +269,7 @@ func (m *migrator) ensurePartitions(ctx context.Context, x index, there bool) er
 	schema := quote(m.cfg.Schema)
 	if !there {
 		whole := fmt.Sprintf("CREATE INDEX %s ON ONLY %s.%s %s", quote(x.name), schema, quote(x.table), x.columns)
-		if _, err := m.work.Exec(ctx, whole); err != nil {
+		if err := m.execBriefly(ctx, whole); err != nil {
 			return err
 		}
 	}
@@ -279,9 +279,25 @@ func (m *migrator) ensurePartitions(ctx context.Context, x index, there bool) er
 			return err
 		}
 		attach := fmt.Sprintf("ALTER INDEX %s.%s ATTACH PARTITION %s.%s", schema, quote(x.name), schema, quote(part.name))
-		if _, err := m.work.Exec(ctx, attach); err != nil {
+		if err := m.execBriefly(ctx, attach); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// briefly is how long traffic may have to wait for a migration.
+const briefly = 500 * time.Millisecond
+
+// execBriefly runs what needs a lock that stands in the way of writers. While it
+// waits for a long transaction everybody else waits behind it: it gives up early
+// and tries again.
+func (m *migrator) execBriefly(ctx context.Context, sql string) error {
+	script := fmt.Sprintf("SET LOCAL lock_timeout = '%dms';\n%s;", briefly.Milliseconds(), sql)
+	for {
+		err := m.exec(ctx, script)
+		if codeOf(err) != codeLockNotAvailable || !sleep(ctx, briefly+rand.N(briefly)) { //nolint:gosec // jitter
+			return err
+		}
+	}
 }

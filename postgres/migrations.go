@@ -20,6 +20,15 @@ type migration struct {
 
 type index struct{ name, table, columns string }
 
+// in leaves out of an index what is the same everywhere in a partition: a server
+// that has not analysed it yet would use the index to find all of the bucket.
+func (x index) in(cfg MigrateConfig) index {
+	if cfg.Partition && x.table == keysTable {
+		x.columns = strings.Replace(x.columns, "(bucket, ", "(", 1)
+	}
+	return x
+}
+
 // on is the index of one partition.
 func (x index) on(bucket int) index {
 	return index{partition(x.name, bucket), partition(x.table, bucket), x.columns}
@@ -120,7 +129,7 @@ func MigrationSQL(cfg MigrateConfig) (string, error) {
 	for i, step := range migrations {
 		b.WriteString(step.script(cfg, i+1) + "\n")
 		for _, x := range step.indexes {
-			b.WriteString(x.create(cfg.Schema, false) + ";\n")
+			b.WriteString(x.in(cfg).create(cfg.Schema, false) + ";\n")
 		}
 	}
 	b.WriteString("\n" + readySQL(cfg))
