@@ -6,10 +6,12 @@ import (
 	"github.com/onceward/onceward"
 	"github.com/onceward/onceward/memstore"
 	"github.com/onceward/onceward/oncetest"
+	"github.com/onceward/onceward/postgres"
+	"github.com/onceward/onceward/postgres/pgtest"
 	"github.com/onceward/onceward/sqlitestore"
 )
 
-// Two stores, one random sequence, equal histories. The memory store is the
+// Several stores, one random sequence, equal histories. The memory store is the
 // specification.
 func TestMetamorphic(t *testing.T) {
 	t.Parallel()
@@ -17,6 +19,19 @@ func TestMetamorphic(t *testing.T) {
 		oncetest.Metamorphic(t, 0, 600,
 			func(*testing.T) onceward.Store { return memstore.New() },
 			func(t *testing.T) onceward.Store { return openSQLite(t, sqlitestore.Config{}) },
+			onTables(postgres.MigrateConfig{}),
+			onTables(postgres.MigrateConfig{Partition: true}),
+			func(t *testing.T) onceward.Store {
+				low, high := halves(t)
+				return routed(t, low, high)
+			},
 		)
+	}
+}
+
+func onTables(cfg postgres.MigrateConfig) func(t *testing.T) onceward.Store {
+	return func(t *testing.T) onceward.Store {
+		t.Helper()
+		return openPostgres(t, tables(t, pgtest.Database(t), cfg))
 	}
 }
