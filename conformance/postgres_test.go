@@ -2,11 +2,13 @@ package conformance_test
 
 import (
 	"context"
+	"errors"
 	"testing"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/onceward/onceward"
 	"github.com/onceward/onceward/postgres"
 	"github.com/onceward/onceward/postgres/pgtest"
 )
@@ -64,4 +66,37 @@ func routed(t *testing.T, low, high *pgxpool.Pool) *postgres.Router {
 		t.Fatal(err)
 	}
 	return r
+}
+
+// swept is a store on some pools that sweeps with stores that have just been
+// opened. One that has swept before relies for an hour on what it saw: a record
+// that was claimed with a lease of the past, and expires, may stay for so long,
+// and until then its claim may still renew it.
+type swept struct {
+	once
+	pools []*pgxpool.Pool
+}
+
+// once is what a random sequence needs of a store.
+type once interface {
+	onceward.Store
+	onceward.Sweeper
+	onceward.LapsedLister
+	onceward.Finder
+	onceward.Lister
+}
+
+func (s *swept) Sweep(ctx context.Context, req onceward.SweepRequest) (all onceward.SweepResult, err error) {
+	for _, pool := range s.pools {
+		other, err := postgres.Open(ctx, pool, postgres.Config{})
+		if err != nil {
+			return all, err
+		}
+		res, err := other.Sweep(ctx, req)
+		if err := errors.Join(err, other.Close(ctx)); err != nil {
+			return all, err
+		}
+		all.Deleted += res.Deleted
+	}
+	return all, nil
 }

@@ -3,6 +3,8 @@ package conformance_test
 import (
 	"testing"
 
+	"github.com/jackc/pgx/v5/pgxpool"
+
 	"github.com/onceward/onceward"
 	"github.com/onceward/onceward/memstore"
 	"github.com/onceward/onceward/oncetest"
@@ -23,7 +25,7 @@ func TestMetamorphic(t *testing.T) {
 			onTables(postgres.MigrateConfig{Partition: true}),
 			func(t *testing.T) onceward.Store {
 				low, high := halves(t)
-				return routed(t, low, high)
+				return &swept{routed(t, low, high), []*pgxpool.Pool{low, high}}
 			},
 		)
 	}
@@ -32,6 +34,7 @@ func TestMetamorphic(t *testing.T) {
 func onTables(cfg postgres.MigrateConfig) func(t *testing.T) onceward.Store {
 	return func(t *testing.T) onceward.Store {
 		t.Helper()
-		return openPostgres(t, tables(t, pgtest.Database(t), cfg))
+		pool := tables(t, pgtest.Database(t), cfg)
+		return &swept{openPostgres(t, pool), []*pgxpool.Pool{pool}}
 	}
 }
