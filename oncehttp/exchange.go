@@ -34,6 +34,7 @@ type exchange struct {
 	expires time.Time
 	arena   [2]string // of header values that are set here
 	space   fingerprintSpace
+	at      span // of the key in the body
 }
 
 // exchangeContext is what the engine is asked under: it carries the exchange,
@@ -111,13 +112,14 @@ func (x *exchange) prepare() (guarded bool, err error) {
 	if x.key == "" && len(x.natural) == 0 {
 		return false, nil
 	}
-	return true, x.describe(scope, at)
+	x.at = at
+	return true, x.describe(scope)
 }
 
 // describe fills in what the engine is asked.
-func (x *exchange) describe(scope string, at span) error {
+func (x *exchange) describe(scope string) error {
 	opt := &x.g.opt
-	fp, err := x.g.fingerprint(x.r, x.body, at, &x.space)
+	fp, err := x.g.fingerprint(&x.g.hash, x.r, x.body, x.at, &x.space)
 	if err != nil {
 		return payloadInvalid(err)
 	}
@@ -142,8 +144,39 @@ func unnatural(err error) error {
 	return payloadInvalid(err)
 }
 
-// do asks the engine.
+// do asks the engine, and once more for each earlier secret when the request
+// is not the one that is recorded: it may have been recorded under that.
 func (x *exchange) do() (onceward.Outcome, error) {
+	out, err := x.ask()
+	for _, h := range x.g.prior {
+		if x.ran || onceward.CodeOf(err) != onceward.CodeKeyReused {
+			break
+		}
+		fp, bad := x.g.fingerprint(h, x.r, x.body, x.at, new(fingerprintSpace))
+		if bad != nil {
+			break // it was good before
+		}
+		current := x.req
+		x.req.Fingerprint, x.req.Detail = fp.sum, fp.detail
+		next, reused := x.ask()
+		if !x.ran && onceward.CodeOf(reused) == onceward.CodeKeyReused && !explains(err, current.Detail, x.req.Detail) {
+			x.req = current // its detail says more
+			continue
+		}
+		out, err = next, reused
+	}
+	return out, err
+}
+
+// explains reports whether next tells more precisely than current in what a
+// request differs from the record of err: details made under different secrets
+// differ in everything.
+func explains(err error, current, next []byte) bool {
+	e, ok := errors.AsType[*onceward.Error](err)
+	return ok && e.Record != nil && len(differing(e.Record.Detail, next)) < len(differing(e.Record.Detail, current))
+}
+
+func (x *exchange) ask() (onceward.Outcome, error) {
 	x.ctx = exchangeContext{x.r.Context(), x}
 	if len(x.natural) == 0 {
 		return x.g.eng.Do(&x.ctx, x.req, x.g.handle)

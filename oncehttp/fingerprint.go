@@ -113,9 +113,9 @@ type fingerprintSpace [sha256.Size + 160]byte
 // fingerprint hashes r, whose body has been read. at is where the body
 // carries the key, which is no part of what is asked for. The result may use
 // space. Its error is a body that cannot be compared as the route wants.
-func (g *guard) fingerprint(r *http.Request, body []byte, at span, space *fingerprintSpace) (fingerprint, error) {
-	s := g.hash.get()
-	defer g.hash.put(s)
+func (g *guard) fingerprint(h *hasher, r *http.Request, body []byte, at span, space *fingerprintSpace) (fingerprint, error) {
+	s := h.get()
+	defer h.put(s)
 	if at != (span{}) {
 		body = slices.Concat(body[:at.from], []byte("null"), body[at.to:])
 	}

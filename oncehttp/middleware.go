@@ -16,6 +16,7 @@ type guard struct {
 	opt         Options
 	log         *slog.Logger
 	hash        hasher
+	prior       []*hasher // of earlier secrets
 	replayable  replayable
 	link        string
 	maxResponse int
@@ -42,6 +43,9 @@ func New(eng *onceward.Engine, opts Options) (func(http.Handler) http.Handler, e
 		link:        "<" + opts.PolicyURL + `>; rel="describedby"`,
 		maxResponse: eng.Config().MaxResponseBytes,
 		keyless:     opts.Optional && opts.BodyKey == "" && opts.NaturalKey == nil,
+	}
+	for _, secret := range opts.PriorSecrets {
+		g.prior = append(g.prior, &hasher{secret: secret})
 	}
 	g.handle = func(ctx context.Context, op *onceward.Operation) (onceward.Response, error) {
 		return exchangeOf(ctx).run(ctx, op)

@@ -71,6 +71,11 @@ type Options struct {
 	// Secret keys the hashes that are stored, so that a reader of the store
 	// cannot guess a request from them. Default: plain SHA-256.
 	Secret []byte
+	// PriorSecrets are those under which stored hashes may have been made
+	// before; an empty one stands for plain SHA-256. A request that does not
+	// match its record is compared under each of them, too. Keep them for as
+	// long as records from then may live. At most 8.
+	PriorSecrets [][]byte
 	// CanonicalJSON compares JSON bodies in their canonical form (RFC 8785),
 	// so that spacing and the order of members do not matter. A body that has
 	// no such form, for its duplicate members or its numbers, gets
@@ -106,6 +111,9 @@ func ReplaySuccess(r *onceward.Response) bool { return r.Success() }
 // ReplayAll keeps every answer, errors too.
 func ReplayAll(*onceward.Response) bool { return true }
 
+// maxPriorSecrets bounds the work of a request that does not match.
+const maxPriorSecrets = 8
+
 func (o Options) withDefaults(eng *onceward.Engine) Options {
 	o.Header = textproto.CanonicalMIMEHeaderKey(cmp.Or(o.Header, DefaultHeader))
 	if o.InTx {
@@ -116,6 +124,11 @@ func (o Options) withDefaults(eng *onceward.Engine) Options {
 	o.MaxBodyBytes = cmp.Or(o.MaxBodyBytes, DefaultMaxBodyBytes)
 	o.PolicyURL = cmp.Or(o.PolicyURL, DefaultPolicyURL)
 	o.Secret = slices.Clone(o.Secret)
+	prior := slices.Clone(o.PriorSecrets)
+	for i := range prior {
+		prior[i] = slices.Clone(prior[i])
+	}
+	o.PriorSecrets = prior
 	o.Fields = slices.Clone(o.Fields)
 	if len(o.Methods) == 0 {
 		o.Methods = []string{http.MethodPost, http.MethodPatch}
@@ -162,6 +175,9 @@ func (o *Options) validate(eng *onceward.Engine) error {
 	}
 	if o.Retention < 0 || o.Wait < 0 || o.MaxBodyBytes < 0 {
 		bad("Options.Retention, Wait and MaxBodyBytes may not be negative")
+	}
+	if len(o.PriorSecrets) > maxPriorSecrets {
+		bad("Options.PriorSecrets has %d; at most %d are allowed", len(o.PriorSecrets), maxPriorSecrets)
 	}
 	for _, p := range o.Fields {
 		if !strings.HasPrefix(p, "/") {

@@ -195,3 +195,41 @@ func TestLimitsDelayOperations(t *testing.T) {
 		})
 	}
 }
+
+// moody is a signer that does not answer a number of times.
+type moody struct {
+	soroban.Signer
+	left *atomic.Int64
+}
+
+func (m moody) Sign(ctx context.Context, hash [32]byte) ([]byte, error) {
+	if m.left.Add(-1) >= 0 {
+		return nil, errors.New("is the daemon running?")
+	}
+	return m.Signer.Sign(ctx, hash)
+}
+
+// A signer that does not answer delays an operation: it is asked again, and
+// in the end nothing was sent and the key is free.
+func TestASignerThatDoesNotAnswer(t *testing.T) {
+	t.Parallel()
+	inWorld(t, 1, func(w *world) {
+		var left atomic.Int64
+		p := w.process(w.store(), func(c *soroban.Config) {
+			c.Signers = map[string]soroban.Signer{"minter": moody{c.Signers["minter"], &left}}
+		})
+		left.Store(2)
+		p.must("restarted meanwhile")
+		want(w, "sends", w.sends(), 1)
+		left.Store(1000)
+		_, err := p.mint("k")
+		e, ok := errors.AsType[*soroban.UnavailableError](err)
+		if !ok || e.RetryAfter <= 0 || !strings.Contains(e.Reason, "signer") || strings.Contains(e.Reason, "daemon") {
+			w.Fatalf("got %v", err)
+		}
+		want(w, "sends without a signature", w.sends(), 1)
+		left.Store(0)
+		p.must("k")
+		want(w, "supply", w.supply(), 2*amount)
+	})
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/stellar/go-stellar-sdk/keypair"
 )
@@ -35,6 +36,9 @@ func (s keySigner) Sign(_ context.Context, hash [32]byte) ([]byte, error) { retu
 // String keeps the secret out of logs.
 func (s keySigner) String() string { return s.key.Address() }
 
+// signerRetry is how soon a signer that does not answer is asked again.
+const signerRetry = time.Second
+
 // signed asks s for a signature and checks it: a wrong one would only be
 // found out on the ledger, for a fee.
 func signed(ctx context.Context, s Signer, hash [32]byte) ([]byte, error) {
@@ -43,7 +47,7 @@ func signed(ctx context.Context, s Signer, hash [32]byte) ([]byte, error) {
 		return nil, &UnavailableError{Reason: fmt.Sprintf("the limit %q of signer %s is reached", e.Name, s.Address()), RetryAfter: e.RetryAfter}
 	}
 	if err != nil {
-		return nil, fmt.Errorf("soroban: signing as %s: %w", s.Address(), err)
+		return nil, &UnavailableError{Reason: fmt.Sprintf("the signer %s does not sign", s.Address()), RetryAfter: signerRetry, Err: err}
 	}
 	pub, err := keypair.ParseAddress(s.Address())
 	if err != nil {

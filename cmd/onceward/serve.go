@@ -9,6 +9,7 @@ import (
 	"syscall"
 
 	"github.com/onceward/onceward/cmd/onceward/internal/config"
+	"github.com/onceward/onceward/cmd/onceward/internal/observe"
 	"github.com/onceward/onceward/cmd/onceward/internal/server"
 	"github.com/onceward/onceward/cmd/onceward/internal/serving"
 	"github.com/onceward/onceward/cmd/onceward/internal/storage"
@@ -95,11 +96,11 @@ func reloadOnHangup(ctx context.Context, s *server.Server, log *slog.Logger) err
 func logger(cfg config.Log, p *process) *slog.Logger {
 	var level slog.Level
 	_ = level.UnmarshalText([]byte(cfg.Level)) // the file's rules admit only its names
-	opts := &slog.HandlerOptions{Level: min(level, p.level)}
+	level = min(level, p.level)
 	if cfg.Format == "text" {
-		return slog.New(slog.NewTextHandler(p.stderr, opts))
+		return slog.New(observe.NewTextLogHandler(p.stderr, level))
 	}
-	return slog.New(slog.NewJSONHandler(p.stderr, opts))
+	return slog.New(observe.NewLogHandler(p.stderr, level))
 }
 
 type checkConfigCommand struct {

@@ -18,7 +18,7 @@ type JWT struct {
 	JWKSURL    string   `yaml:"jwks_url" required:"true" format:"url" doc:"Where the issuer publishes its keys: https, or http on a loopback address. Fetched again when an unknown key id appears."`
 	Algorithms []string `yaml:"algorithms" enum:"RS256,RS384,RS512,PS256,PS384,PS512,ES256,ES384,ES512,EdDSA" default:"RS256, PS256, ES256, EdDSA" doc:"Signature algorithms that are accepted."`
 	Leeway     Duration `yaml:"leeway" default:"30s" min:"0s" max:"5m" doc:"Tolerated difference of clocks."`
-	Refresh    Duration `yaml:"refresh" default:"15m" min:"10s" doc:"How often the keys are fetched."`
+	Refresh    Duration `yaml:"refresh" default:"15m" min:"1s" doc:"How often the keys are fetched. Tokens by unknown keys have them fetched sooner, at most every 10s, or as often as this says if that is more often."`
 	Subject    string   `yaml:"subject_claim" default:"sub" doc:"Claim that is the principal's name."`
 }
 
@@ -33,9 +33,9 @@ type MTLS struct {
 	Subject string `yaml:"subject" enum:"uri,dns,email,cn" default:"uri" doc:"Part of the certificate that is the principal's name."`
 }
 
-// Quotas bounds one scope. Zero means no bound.
+// Quotas bounds one scope. Zero means no bound; see checkQuotas for defaults.
 type Quotas struct {
-	KeysInFlight      int `yaml:"keys_in_flight" default:"0" min:"0" doc:"Operations under way on one instance; 0 for no bound. It cannot change while the process runs."`
+	KeysInFlight      int `yaml:"keys_in_flight" min:"0" doc:"Operations under way on one instance; 0 for no bound. Default: a quarter of limits.max_requests, so that no principal takes the place of all others; no bound with single_tenant and development_bearer. It cannot change while the process runs."`
 	RequestsInFlight  int `yaml:"requests_in_flight" default:"0" min:"0" doc:"Requests under way on one instance, those that wait for another's answer included; 0 for no bound."`
 	KeysStored        int `yaml:"keys_stored" default:"0" min:"0" doc:"Records that are kept; 0 for no bound."`
 	RequestsPerSecond int `yaml:"requests_per_second" default:"0" min:"0" doc:"Requests on one instance; 0 for no bound."`

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"net"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -39,15 +40,19 @@ func (c *Config) checkStore() {
 	}
 	scheme, rest, ok := strings.Cut(dsn, ":")
 	switch {
-	case !ok || rest == "":
-		c.bad("store", "%q names no store; write sqlite:PATH or postgres://HOST/DATABASE", dsn)
+	case !ok || rest == "" || !schemeForm.MatchString(scheme): // it may hold a password: it is not repeated
+		c.bad("store", "this names no store; write sqlite:PATH or postgres://HOST/DATABASE")
 	case !slices.Contains(stores, scheme):
 		c.bad("store", "unknown store %q; %s", scheme, suggest(scheme, stores))
-	default:
-		if u, err := url.Parse(dsn); err == nil && u.User != nil {
-			if _, password := u.User.Password(); password || u.Query().Has("password") {
-				c.bad("store", "contains a password; write store: {dsn_env: NAME} and put the whole DSN there")
-			}
+	case scheme != "sqlite":
+		u, err := url.Parse(dsn)
+		if err != nil {
+			c.bad("store", "this is no URL; special characters in it are written %%40 and the like. With a password, write store: {dsn_env: NAME} and put the whole DSN there")
+			return
+		}
+		_, password := u.User.Password()
+		if q := u.Query(); password || q.Has("password") || q.Has("sslpassword") {
+			c.bad("store", "contains a password; write store: {dsn_env: NAME} and put the whole DSN there")
 		}
 	}
 }
@@ -83,6 +88,8 @@ func (c *Config) checkGroups() {
 		c.bad("store.groups", "no group keeps the slots %s; there are 0 to %d", slots.Format(missing), slots.Count-1)
 	}
 }
+
+var schemeForm = regexp.MustCompile(`^[a-z][a-z0-9]{0,31}$`)
 
 func (c *Config) checkListeners() {
 	if c.given("admin.listen") && c.Listen == c.Admin.Listen && !strings.HasSuffix(c.Listen, ":0") {
@@ -121,6 +128,15 @@ func (c *Config) checkAuth() {
 	}
 	if a.MTLS != nil && (c.TLS == nil || c.TLS.ClientAuth == "none") {
 		c.bad("auth.mtls", "needs tls.client_auth: optional or required, and tls.client_ca_file")
+	}
+	c.checkQuotas(real)
+}
+
+// checkQuotas fills in the bound of keys in flight where principals are told
+// apart: without one, any of them could take all of limits.max_requests.
+func (c *Config) checkQuotas(tenants bool) {
+	if tenants && !c.given("quotas.keys_in_flight") {
+		c.Quotas.KeysInFlight = max(1, c.Limits.MaxRequests/4)
 	}
 	if q := c.Quotas; q.Burst > 0 && q.RequestsPerSecond == 0 {
 		c.bad("quotas.burst", "needs quotas.requests_per_second")

@@ -87,6 +87,17 @@ func TestDefaults(t *testing.T) {
 	if r.CrashPolicy != "hold" || r.Key != "required" || r.KeyHeader != "Idempotency-Key" || r.TTL.Std() != 24*time.Hour || r.Kind() != "POST /orders" {
 		t.Errorf("%+v", r)
 	}
+	// Where principals are told apart, none may take the place of all others.
+	for auth, want := range map[string]int{
+		"auth: {single_tenant: true}": 0, "auth: {development_bearer: true}": 0, "auth: {api_keys: {}}": 256,
+		"auth: {api_keys: {}}\nlimits: {max_requests: 40}":         10,
+		"auth: {api_keys: {}}\nquotas: {keys_in_flight: 0}":        0,
+		"auth: {single_tenant: true}\nquotas: {keys_in_flight: 7}": 7,
+	} {
+		if got := parse(t, strings.Replace(minimal, "auth: {single_tenant: true}", auth, 1)).Quotas.KeysInFlight; got != want {
+			t.Errorf("%s: %d keys in flight", auth, got)
+		}
+	}
 	// A route for one method guards it, whatever the general default.
 	put := parse(t, strings.Replace(minimal, "POST /orders", "PUT /orders/{id}", 1)).Routes[0]
 	if len(put.Methods) != 1 || put.Methods[0] != "PUT" {

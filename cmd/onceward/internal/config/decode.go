@@ -100,6 +100,11 @@ func (d *document) object(n *node, v reflect.Value, path string) {
 			d.unknown(p, at, fields)
 			continue
 		}
+		if namesVariable(v.Type(), f, p.name) && p.value.kind != kindNull && (p.value.kind != kindString || !variableName(p.value.text)) {
+			d.bad(p.pos, at, "is no name of an environment variable; name the one that holds the secret, and keep the secret out of this file")
+			f.in(v, p.name).SetString("?") // one message about it is enough
+			continue
+		}
 		d.decode(p.value, f.in(v, p.name), at, f)
 	}
 	for _, f := range fields {
@@ -109,6 +114,22 @@ func (d *document) object(n *node, v reflect.Value, path string) {
 		d.bad(n.pos, path, "needs exactly one of env and file")
 	}
 }
+
+// namesVariable reports whether a field of t names an environment variable.
+func namesVariable(t reflect.Type, f field, key string) bool {
+	return f.secret && strings.HasSuffix(key, "_env") || t == secretType && key == "env"
+}
+
+const variablePattern = `^[A-Za-z_][A-Za-z0-9_]{0,127}$`
+
+var (
+	variableForm = regexp.MustCompile(variablePattern)
+	stellarSeed  = regexp.MustCompile(`^S[A-Z2-7]{55}$`)
+)
+
+// variableName reports whether s names an environment variable, and is not the
+// secret itself, written where its name belongs: that would get into messages.
+func variableName(s string) bool { return variableForm.MatchString(s) && !stellarSeed.MatchString(s) }
 
 func (d *document) unknown(p pair, at string, fields fieldList) {
 	for _, f := range fields {

@@ -38,6 +38,9 @@ func structSchema(t reflect.Type) object {
 			if f.secret {
 				p = object{"type": "string", "minLength": 1}
 			}
+			if namesVariable(t, f, key) {
+				p["pattern"] = variablePattern
+			}
 			p["description"] = describe(f, key)
 			properties[key] = p
 		}

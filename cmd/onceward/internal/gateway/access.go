@@ -41,7 +41,7 @@ func InputOf(ctx context.Context) *expr.Input {
 func (g *Gateway) admit(route *Route, next http.Handler) http.Handler {
 	within := next
 	if g.cfg.Quota != nil {
-		within = g.cfg.Quota(next)
+		within = g.cfg.Quota(route.Options)(next)
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		c, p := g.identify(r, route.params)
@@ -83,7 +83,7 @@ func (g *Gateway) unauthorized(r *http.Request, err error) *problem {
 	if u, ok := errors.AsType[*auth.UnavailableError](err); ok {
 		g.cfg.Log.ErrorContext(r.Context(), "credentials cannot be checked", "err", u.Err)
 		return &problem{
-			Code: string(auth.CodeAuthUnavailable), Status: http.StatusServiceUnavailable,
+			Code: codeAuthUnavailable, Status: http.StatusServiceUnavailable,
 			Title: "Credentials cannot be checked", Detail: "Nothing was done. Send the request again with the same key.",
 			Retryable: true, retryAfter: max(u.RetryAfter, time.Second),
 		}

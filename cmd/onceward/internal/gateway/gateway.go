@@ -35,8 +35,9 @@ type Config struct {
 	Authenticate func(*http.Request) (*expr.Principal, error)
 	// Scope names the scope of a principal's keys. Nil: the principal's id.
 	Scope *expr.Program
-	// Quota bounds what a scope may use, by ScopeOf. Nil for no bound.
-	Quota func(http.Handler) http.Handler
+	// Quota bounds what a scope may use, by ScopeOf, on a route with these
+	// rules. Nil for no bound.
+	Quota func(oncehttp.Options) func(http.Handler) http.Handler
 	// Ready reports what the gateway depends on, by name; nil errors are well.
 	Ready func(context.Context) map[string]error
 	// Around wraps what runs inside an operation, for instance to trace it.
@@ -89,8 +90,11 @@ func New(cfg Config) (*Gateway, error) {
 		}
 		published = append(published, route)
 	}
-	g.mux.HandleFunc("GET /v1/operations", g.operationByKey)
-	g.mux.HandleFunc("GET /v1/operations/{id}", g.operationByID)
+	for pattern, ask := range map[string]http.HandlerFunc{
+		"GET /v1/operations": g.operationByKey, "GET /v1/operations/{id}": g.operationByID,
+	} {
+		g.mux.Handle(pattern, g.admit(&Route{Pattern: pattern}, ask))
+	}
 	g.mux.HandleFunc("GET /healthz", g.health)
 	g.mux.HandleFunc("GET /readyz", g.ready)
 	policy, err := oncehttp.PolicyHandler(cfg.Engine, published...)

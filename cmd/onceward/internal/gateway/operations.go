@@ -51,9 +51,9 @@ type operationView struct {
 var errNotOurs = errors.New("no operation of this principal")
 
 func (g *Gateway) operationByID(w http.ResponseWriter, r *http.Request) {
-	c, refused := g.identify(r, nil)
-	if refused != nil {
-		refused.write(w)
+	scope, err := ScopeOf(r)
+	if err != nil {
+		g.unauthorized(r, err).write(w)
 		return
 	}
 	id, err := onceward.ParseID(r.PathValue("id"))
@@ -62,19 +62,19 @@ func (g *Gateway) operationByID(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	rec, err := g.find(r, id)
-	if err == nil && rec.Key.Scope != c.scope {
+	if err == nil && rec.Key.Scope != scope {
 		err = errNotOurs // not even its existence is told
 	}
 	g.answerOperation(w, &rec, err)
 }
 
 func (g *Gateway) operationByKey(w http.ResponseWriter, r *http.Request) {
-	c, refused := g.identify(r, nil)
-	if refused != nil {
-		refused.write(w)
+	scope, err := ScopeOf(r)
+	if err != nil {
+		g.unauthorized(r, err).write(w)
 		return
 	}
-	key := onceward.Key{Scope: c.scope, Value: r.URL.Query().Get("key")}
+	key := onceward.Key{Scope: scope, Value: r.URL.Query().Get("key")}
 	if err := key.Validate(); err != nil {
 		invalid(&fieldError{Detail: "give the key as ?key=…: " + err.Error()}).write(w)
 		return

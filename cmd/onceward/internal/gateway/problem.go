@@ -31,6 +31,7 @@ const (
 	codeChainUnavailable = "chain-unavailable"
 	codeInterrupted      = "interrupted"
 	codeInternal         = "internal-error"
+	codeAuthUnavailable  = "auth-unavailable" // as in package auth
 )
 
 // problem is an RFC 9457 body with what the gateway adds.
@@ -99,16 +100,19 @@ func (g *Gateway) refusal(route *Route, op *onceward.Operation, err error) probl
 		}
 		return p
 	}
-	if unavailable, ok := errors.AsType[*soroban.UnavailableError](err); ok {
-		p.Code, p.Status = codeChainUnavailable, http.StatusServiceUnavailable
-		p.Title, p.Retryable, p.retryAfter = "The call could not be made now", true, max(unavailable.RetryAfter, time.Second)
-		p.Detail = "Nothing was done: " + unavailable.Reason + ". Send the request again with the same key."
-		return p
-	}
 	if errors.Is(err, onceward.ErrPark) {
 		p.Code, p.Status = codeInterrupted, http.StatusServiceUnavailable
 		p.Title, p.Retryable, p.retryAfter = "The operation was interrupted", true, g.cfg.Engine.Config().RecoverInterval
 		p.Detail = "It is stored and will be finished. Send the request again with the same key for its answer."
+		return p
+	}
+	if unavailable, ok := errors.AsType[*soroban.UnavailableError](err); ok {
+		if unavailable.Err != nil {
+			g.cfg.Log.Warn("contract call not made", "operation", op.ID(), "kind", route.Kind, "err", err)
+		}
+		p.Code, p.Status = codeChainUnavailable, http.StatusServiceUnavailable
+		p.Title, p.Retryable, p.retryAfter = "The call could not be made now", true, max(unavailable.RetryAfter, time.Second)
+		p.Detail = "Nothing was done: " + unavailable.Reason + ". Send the request again with the same key."
 		return p
 	}
 	g.cfg.Log.Error("contract call failed", "operation", op.ID(), "kind", route.Kind, "err", err)

@@ -3,7 +3,9 @@ package gateway
 import (
 	"net/http"
 
+	"github.com/onceward/onceward"
 	"github.com/onceward/onceward/oncehttp"
+	"github.com/onceward/onceward/soroban"
 	"github.com/onceward/onceward/soroban/contractspec"
 )
 
@@ -18,6 +20,10 @@ func Problems() []oncehttp.ProblemType {
 		{
 			Code: codeUnauthorized, Status: http.StatusUnauthorized, Title: "The request is not authorized",
 			Detail: "Nothing was done.",
+		},
+		{
+			Code: codeAuthUnavailable, Status: http.StatusServiceUnavailable, Title: "Credentials cannot be checked", Retryable: true,
+			Detail: "Nothing was done. Send the request again with the same key.",
 		},
 		{
 			Code: codeForbidden, Status: http.StatusForbidden, Title: "This principal may not make this request",
@@ -56,6 +62,34 @@ func Problems() []oncehttp.ProblemType {
 			Detail: "It is stored and will be finished. Send the request again with the same key for its answer.",
 		},
 	}
+}
+
+// relayPrefix begins the codes of what is not relayed.
+const relayPrefix = "relay-"
+
+// relayDetails explain the codes of soroban.RelayError.
+var relayDetails = []struct{ code, detail string }{
+	{soroban.RelayMalformed, "It is not what it claims to be, or too large."},
+	{soroban.RelayUnsupported, "Transactions of this kind are not relayed."},
+	{soroban.RelayNotAllowed, "It calls something that the policy does not allow."},
+	{soroban.RelayForeign, "It acts for an account that it must not touch."},
+	{soroban.RelayUnbounded, "It has no end, or one too far away. Sign another one."},
+	{soroban.RelayExpired, "It can never be applied any more. Sign another one."},
+	{soroban.RelaySuperseded, "Its sequence number was consumed by another transaction. Sign another one."},
+	{soroban.RelaySequence, "Its sequence number was consumed before it came. Sign another one."},
+	{soroban.RelayFee, "It costs too much, or offers too little. Sign another one."},
+	{soroban.RelaySignature, "It is not signed by who must sign, or for another network."},
+}
+
+// RelayProblems lists what the relay answers beside Problems and
+// oncehttp.Problems.
+func RelayProblems() []oncehttp.ProblemType {
+	out := make([]oncehttp.ProblemType, len(relayDetails))
+	for i, d := range relayDetails {
+		p := relayRefusal(&soroban.RelayError{Code: d.code})
+		out[i] = oncehttp.ProblemType{Code: onceward.Code(p.Code), Status: p.Status, Title: p.Title, Detail: d.detail}
+	}
+	return out
 }
 
 // Specs returns what the contracts declare, by address. Do not change it.

@@ -29,6 +29,9 @@ type RelayRoute struct {
 	Relay *soroban.Relay
 	// Wait is how long a request waits for another's answer to the same key.
 	Wait time.Duration
+	// Secret and PriorSecrets are those of oncehttp.Options.
+	Secret       []byte
+	PriorSecrets [][]byte
 }
 
 // relay makes the endpoint.
@@ -36,7 +39,7 @@ func (g *Gateway) relay(route *RelayRoute) (oncehttp.PolicyRoute, error) {
 	var none oncehttp.PolicyRoute
 	opts := oncehttp.Options{
 		Scope: ScopeOf, Kind: route.Kind, Policy: onceward.Reconcile, Wait: route.Wait,
-		MaxBodyBytes: maxRelayBody, Logger: g.cfg.Log,
+		MaxBodyBytes: maxRelayBody, Secret: route.Secret, PriorSecrets: route.PriorSecrets, Logger: g.cfg.Log, ReplayHeaders: g.cfg.ReplayHeaders,
 		// What was signed is one operation, whatever keys it comes under.
 		NaturalKey: func(req *http.Request, _ []byte) ([]string, error) {
 			return relayedOf(req.Context()).Natural(), nil
@@ -46,8 +49,9 @@ func (g *Gateway) relay(route *RelayRoute) (oncehttp.PolicyRoute, error) {
 	if err != nil {
 		return none, fmt.Errorf("route %s: %w", route.Pattern, err)
 	}
-	g.mux.Handle(route.Pattern, own(g.admit(&Route{Pattern: route.Pattern}, g.checkedRelay(route, once(g.submitRelay(route))))))
-	return oncehttp.PolicyRoute{Pattern: route.Pattern, Options: opts}, nil
+	g.mux.Handle(route.Pattern, g.cfg.Watched(route.Pattern,
+		own(g.admit(&Route{Pattern: route.Pattern, Options: opts}, g.checkedRelay(route, once(g.cfg.Around(g.submitRelay(route))))))))
+	return oncehttp.PolicyRoute{Pattern: route.Pattern, Options: opts, Problems: append(Problems(), RelayProblems()...)}, nil
 }
 
 type relayedKey struct{}
@@ -148,7 +152,7 @@ func (g *Gateway) submitRelay(route *RelayRoute) http.Handler {
 // RelayError's behind "relay-".
 func relayRefusal(e *soroban.RelayError) problem {
 	p := problem{
-		Code: "relay-" + e.Code, Status: http.StatusUnprocessableEntity,
+		Code: relayPrefix + e.Code, Status: http.StatusUnprocessableEntity,
 		Title: "This is not relayed", Detail: e.Detail, TxHash: e.TxHash,
 	}
 	switch e.Code {

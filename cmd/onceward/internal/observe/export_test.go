@@ -1,13 +1,16 @@
 package observe_test
 
 import (
+	"errors"
 	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/onceward/onceward"
 	"github.com/onceward/onceward/cmd/onceward/internal/observe"
 )
 
@@ -59,6 +62,17 @@ func TestLogsLeaveSecretsOut(t *testing.T) {
 		t.Errorf("log %s", text)
 	}
 	if !strings.Contains(text, `"token":42`) || !strings.Contains(text, `"operation":"an-id"`) {
+		t.Errorf("log %s", text)
+	}
+	// An id is written as clients know it, and texts for people leave out the same.
+	id := onceward.Key{Value: "k"}.ID()
+	log.Info("ended", "operation", id, "took", time.Second, "err", errors.New("no luck"))
+	if text = out.String(); !strings.Contains(text, `"operation":"`+id.String()+`","took":1000000000,"err":"no luck"`) {
+		t.Errorf("log %s", text)
+	}
+	var people lockedBuffer
+	slog.New(observe.NewTextLogHandler(&people, slog.LevelInfo)).Info("said", "secret", "hush", "operation", id)
+	if text = people.String(); strings.Contains(text, "hush") || !strings.Contains(text, "operation="+id.String()) {
 		t.Errorf("log %s", text)
 	}
 }

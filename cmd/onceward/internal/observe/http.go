@@ -7,6 +7,7 @@ import (
 	"mime"
 	"net/http"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
@@ -44,7 +45,7 @@ func (o *Observer) Route(route string, next http.Handler) http.Handler {
 		x := &exchange{o: o, route: route, method: methodLabel(r.Method), start: start, span: span, own: own}
 		x.w = recorder{ResponseWriter: w}
 		defer x.done(ctx)
-		next.ServeHTTP(&x.w, r.WithContext(ctx))
+		next.ServeHTTP(&x.w, r.WithContext(context.WithValue(ctx, notedKey{}, &x.noted)))
 		x.returned = true
 	})
 }
@@ -72,8 +73,15 @@ type exchange struct {
 	start         time.Time
 	span          trace.Span
 	w             recorder
+	noted         noted
 	returned      bool
 }
+
+// noted is what the operation of a request leaves for its line. The operation
+// may outlive the request.
+type noted struct{ operation atomic.Value } // of its id, a string
+
+type notedKey struct{}
 
 // done counts, logs and describes what was answered.
 func (x *exchange) done(ctx context.Context) {
@@ -104,7 +112,7 @@ func (x *exchange) done(ctx context.Context) {
 		x.span.SetAttributes(attribute.String("onceward.code", code))
 		attrs = append(attrs, slog.String("code", code))
 	}
-	if op := x.w.operation; op != "" {
+	if op, _ := x.noted.operation.Load().(string); op != "" {
 		x.span.SetAttributes(attribute.String("onceward.operation_id", op))
 		attrs = append(attrs, slog.String("operation", op))
 	}
@@ -147,10 +155,9 @@ const maxProblem = 8 << 10
 // recorder notes how a request was answered and hands everything on.
 type recorder struct {
 	http.ResponseWriter
-	status    int
-	problem   bool
-	body      []byte // of a problem
-	operation string
+	status  int
+	problem bool
+	body    []byte // of a problem
 }
 
 // Unwrap lets http.ResponseController reach the rest.

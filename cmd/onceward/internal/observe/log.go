@@ -2,6 +2,9 @@ package observe
 
 import (
 	"context"
+	"encoding"
+	"encoding/json"
+	"fmt"
 	"io"
 	"log/slog"
 	"strings"
@@ -21,6 +24,11 @@ func NewLogHandler(w io.Writer, level slog.Leveler) slog.Handler {
 	return &logHandler{slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level, ReplaceAttr: redact})}
 }
 
+// NewTextLogHandler is NewLogHandler with lines for people.
+func NewTextLogHandler(w io.Writer, level slog.Leveler) slog.Handler {
+	return &logHandler{slog.NewTextHandler(w, &slog.HandlerOptions{Level: level, ReplaceAttr: redact})}
+}
+
 func redact(_ []string, a slog.Attr) slog.Attr {
 	name := strings.ToLower(strings.ReplaceAll(a.Key, "-", "_"))
 	for _, part := range secretNames {
@@ -28,11 +36,24 @@ func redact(_ []string, a slog.Attr) slog.Attr {
 			return slog.String(a.Key, redacted)
 		}
 	}
+	// JSON has no form of its own for these, such as an operation's id.
+	if s, ok := a.Value.Any().(fmt.Stringer); ok && a.Value.Kind() == slog.KindAny && !spelled(s) {
+		a.Value = slog.StringValue(s.String())
+	}
 	// A fencing token is a number; a text is somebody's credential.
 	if kind := a.Value.Resolve().Kind(); name == "token" && kind != slog.KindInt64 && kind != slog.KindUint64 {
 		return slog.String(a.Key, redacted)
 	}
 	return a
+}
+
+// spelled reports whether a value says itself how it is written.
+func spelled(v any) bool {
+	switch v.(type) {
+	case error, json.Marshaler, encoding.TextMarshaler:
+		return true
+	}
+	return false
 }
 
 type logHandler struct{ slog.Handler }

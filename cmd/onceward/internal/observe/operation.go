@@ -25,8 +25,8 @@ func (o *Observer) Operation(next http.Handler) http.Handler {
 		}
 		start := time.Now()
 		ctx, span := o.tracer.Start(r.Context(), "onceward.handler", trace.WithAttributes(describe(op)...))
-		if outer, ok := findRecorder(w); ok {
-			outer.operation = op.ID().String()
+		if noted, ok := r.Context().Value(notedKey{}).(*noted); ok {
+			noted.operation.Store(op.ID().String())
 		}
 		returned := false
 		defer func() {
@@ -39,20 +39,6 @@ func (o *Observer) Operation(next http.Handler) http.Handler {
 		next.ServeHTTP(w, r.WithContext(ctx))
 		returned = true
 	})
-}
-
-// findRecorder finds the recorder of Route around w.
-func findRecorder(w http.ResponseWriter) (*recorder, bool) {
-	for {
-		if rec, ok := w.(*recorder); ok {
-			return rec, true
-		}
-		u, ok := w.(interface{ Unwrap() http.ResponseWriter })
-		if !ok {
-			return nil, false
-		}
-		w = u.Unwrap()
-	}
 }
 
 func describe(op *onceward.Operation) []attribute.KeyValue {

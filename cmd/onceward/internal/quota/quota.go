@@ -63,9 +63,6 @@ type Config struct {
 	// Store is where keys are counted and found. It is needed with
 	// Limits.Stored, and must be a Counter or a onceward.Lister.
 	Store onceward.Store
-	// Header and StrictKeys are those of oncehttp.Options.
-	Header     string
-	StrictKeys bool
 	// MaxScopes bounds the scopes that are remembered. Default 10,000.
 	MaxScopes int
 	// RecountEvery is how often the stored keys of an active scope are
@@ -82,7 +79,6 @@ type Config struct {
 }
 
 func (c Config) withDefaults() Config {
-	c.Header = cmp.Or(c.Header, oncehttp.DefaultHeader)
 	c.MaxScopes = cmp.Or(c.MaxScopes, 10_000)
 	c.RecountEvery = cmp.Or(c.RecountEvery, time.Minute)
 	c.StoreTimeout = cmp.Or(c.StoreTimeout, 5*time.Second)
@@ -148,10 +144,24 @@ func (q *Quota) limits(scope string) Limits {
 	return q.cfg.Default
 }
 
+// Keys says which requests of a route begin a key, as its oncehttp.Options do.
+type Keys struct {
+	// Header that carries the key. Default oncehttp.DefaultHeader.
+	Header string
+	// Strict takes only the quoted form.
+	Strict bool
+	// Methods that are guarded. Default POST and PATCH.
+	Methods []string
+}
+
 // Middleware lets the requests of a scope through that its limits allow. It
 // belongs inside the middleware that authenticates and around the one that
-// guards keys; its scope is the same as theirs.
-func (q *Quota) Middleware(scope func(*http.Request) (string, error)) func(http.Handler) http.Handler {
+// guards keys; its scope and its keys are the same as theirs.
+func (q *Quota) Middleware(scope func(*http.Request) (string, error), keys Keys) func(http.Handler) http.Handler {
+	keys.Header = cmp.Or(keys.Header, oncehttp.DefaultHeader)
+	if len(keys.Methods) == 0 {
+		keys.Methods = []string{http.MethodPost, http.MethodPatch}
+	}
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			s, err := scope(r)
@@ -159,7 +169,7 @@ func (q *Quota) Middleware(scope func(*http.Request) (string, error)) func(http.
 				next.ServeHTTP(w, r) // it has no principal; the guard says so
 				return
 			}
-			release, refusal := q.admit(r, s) //nolint:contextcheck // the request carries it
+			release, refusal := q.admit(r, s, keys) //nolint:contextcheck // the request carries it
 			if refusal != nil {
 				refusal.PolicyURL = q.cfg.PolicyURL
 				refusal.Write(w, r)
@@ -172,7 +182,7 @@ func (q *Quota) Middleware(scope func(*http.Request) (string, error)) func(http.
 }
 
 // admit counts a request in, or says why it must wait.
-func (q *Quota) admit(r *http.Request, scope string) (release func(), refusal *oncehttp.Problem) {
+func (q *Quota) admit(r *http.Request, scope string, keys Keys) (release func(), refusal *oncehttp.Problem) {
 	l := q.limits(scope)
 	if wait := q.tooFast(scope, l); wait > 0 {
 		return nil, refuse("requests", wait, fmt.Sprintf("more than %g requests a second", l.RequestsPerSecond))
@@ -181,7 +191,7 @@ func (q *Quota) admit(r *http.Request, scope string) (release func(), refusal *o
 	if !ok {
 		return nil, refuse("in-flight", time.Second, fmt.Sprintf("more than %d requests at the same time", l.InFlight))
 	}
-	if l.Stored > 0 && q.counter != nil && q.full(r, scope, l.Stored) {
+	if l.Stored > 0 && q.counter != nil && q.full(r, scope, keys, l.Stored) {
 		release()
 		return nil, refuse("stored", q.cfg.RecountEvery, fmt.Sprintf("more than %d keys that are kept; they expire with time", l.Stored))
 	}

@@ -64,7 +64,7 @@ func TestRequestsPerSecond(t *testing.T) {
 				return quota.Limits{RequestsPerSecond: 100}, scope == "vip"
 			},
 		})
-		h := q.Middleware(byHeader)(ok)
+		h := q.Middleware(byHeader, quota.Keys{})(ok)
 		served := func(scope string, n int) (count int, last *httptest.ResponseRecorder) {
 			for range n {
 				if last = call(h, request(t.Context(), scope, "")); last.Code == http.StatusCreated {
@@ -94,7 +94,7 @@ func TestInFlight(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := newQuota(t, quota.Config{Default: quota.Limits{InFlight: 3}})
 		finish := make(chan struct{})
-		h := q.Middleware(byHeader)(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := q.Middleware(byHeader, quota.Keys{})(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if r.URL.Query().Has("panic") {
 				panic(http.ErrAbortHandler)
 			}
@@ -173,7 +173,7 @@ func newGuarded(t *testing.T, limit int) *guarded {
 		t.Fatal(err)
 	}
 	q := newQuota(t, quota.Config{Default: quota.Limits{Stored: limit}, Store: g.store})
-	g.Handler = q.Middleware(byHeader)(once(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+	g.Handler = q.Middleware(byHeader, quota.Keys{})(once(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		g.runs++
 		w.WriteHeader(http.StatusCreated)
 	})))
@@ -263,7 +263,7 @@ func TestAFloodOfScopesIsForgotten(t *testing.T) {
 	})
 	var h http.Handler
 	inner := 0
-	h = q.Middleware(byHeader)(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	h = q.Middleware(byHeader, quota.Keys{})(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if inner++; inner == 1 { // a flood while the first request is under way
 			for i := range 20_000 {
 				if w := call(h, request(r.Context(), fmt.Sprint("scope ", i), "k")); w.Code != http.StatusCreated {
@@ -284,7 +284,7 @@ func TestAFloodOfScopesIsForgotten(t *testing.T) {
 
 func TestRefusalIsAProblem(t *testing.T) {
 	t.Parallel()
-	h := newQuota(t, quota.Config{Default: quota.Limits{RequestsPerSecond: 0.1}}).Middleware(byHeader)(ok)
+	h := newQuota(t, quota.Config{Default: quota.Limits{RequestsPerSecond: 0.1}}).Middleware(byHeader, quota.Keys{})(ok)
 	call(h, request(t.Context(), "a", "k"))
 	w := call(h, request(t.Context(), "a", "k"))
 	var p map[string]any

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -68,12 +69,12 @@ const minRecount = time.Second
 // full reports whether a request would begin a key too many. A request without
 // a key in its header begins none; one that cannot be judged is let through,
 // and fails at the store if that is what is wrong.
-func (q *Quota) full(r *http.Request, scope string, limit int) bool {
-	values := r.Header.Values(q.cfg.Header)
-	if len(values) != 1 {
+func (q *Quota) full(r *http.Request, scope string, keys Keys, limit int) bool {
+	values := r.Header.Values(keys.Header)
+	if len(values) != 1 || !slices.Contains(keys.Methods, r.Method) {
 		return false
 	}
-	value, err := oncehttp.ParseKey(values[0], q.cfg.StrictKeys)
+	value, err := oncehttp.ParseKey(values[0], keys.Strict)
 	if err != nil {
 		return false
 	}

@@ -83,6 +83,10 @@ func (s *Store) wrapKey(name, id string, plain []byte) ([]byte, error) {
 
 // unwrapKey reads a data key from its document.
 func (s *Store) unwrapKey(doc shelf.Document) (*dataKey, error) {
+	return unwrapWith(s.keyring.Load(), doc)
+}
+
+func unwrapWith(keyring *Keyring, doc shelf.Document) (*dataKey, error) {
 	var w wrappedKey
 	var id keyID
 	if err := json.Unmarshal(doc.Data, &w); err != nil || len(w.ID) != 2*idLen {
@@ -91,7 +95,7 @@ func (s *Store) unwrapKey(doc shelf.Document) (*dataKey, error) {
 	if _, err := hex.Decode(id[:], []byte(w.ID)); err != nil {
 		return nil, fmt.Errorf("%w: a data key is damaged", ErrTampered)
 	}
-	plain, err := s.keyring.Load().unwrap(w.Wrapped, wrapAAD(doc.Name, w.ID))
+	plain, err := keyring.unwrap(w.Wrapped, wrapAAD(doc.Name, w.ID))
 	if err != nil {
 		return nil, fmt.Errorf("unwrapping a data key: %w", err)
 	}

@@ -107,8 +107,19 @@ func Sealed(ctx context.Context, inner onceward.Store) (bool, error) {
 	return err == nil, err
 }
 
-// SetKeyring replaces the keyring, for a process that reads it again.
-func (s *Store) SetKeyring(k *Keyring) { s.keyring.Store(k) }
+// SetKeyring replaces the keyring, for a process that reads it again. One that
+// cannot unwrap the store's root key is refused, and the old one stays.
+func (s *Store) SetKeyring(ctx context.Context, k *Keyring) error {
+	doc, err := s.roots.Get(ctx, rootName)
+	if err == nil {
+		_, err = unwrapWith(k, doc)
+	}
+	if err != nil {
+		return fmt.Errorf("this keyring is not that of the store: %w", err)
+	}
+	s.keyring.Store(k)
+	return nil
+}
 
 // Claim implements onceward.Store.
 func (s *Store) Claim(ctx context.Context, req onceward.ClaimRequest) (onceward.ClaimResult, error) {

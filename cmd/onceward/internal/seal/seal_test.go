@@ -100,7 +100,12 @@ func TestRotation(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.SetKeyring(promoted)
+	if err := s.SetKeyring(t.Context(), newKeyring(t)); err == nil {
+		t.Error("the keyring of another store was accepted")
+	}
+	if err := s.SetKeyring(t.Context(), promoted); err != nil {
+		t.Fatal(err)
+	}
 	bob := onceward.Key{Scope: "bob", Value: "order-1"}
 	complete(t, s, begin(t, s, bob))
 	intact(t, elsewhere, bob)

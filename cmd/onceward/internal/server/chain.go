@@ -2,8 +2,10 @@ package server
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"reflect"
@@ -15,6 +17,7 @@ import (
 	"github.com/onceward/onceward/cmd/onceward/internal/crashpoint"
 	"github.com/onceward/onceward/cmd/onceward/internal/friendbot"
 	"github.com/onceward/onceward/cmd/onceward/internal/gateway"
+	"github.com/onceward/onceward/cmd/onceward/internal/secret"
 	"github.com/onceward/onceward/soroban"
 )
 
@@ -22,7 +25,7 @@ import (
 // configuration and its secrets stay the same.
 type chain struct {
 	cfg       *config.Chain
-	secrets   chainSecrets
+	mark      [sha256.Size]byte // of the secrets: they themselves are not kept here
 	rpc       *soroban.Client
 	submitter *soroban.Submitter
 	contracts atomic.Pointer[gateway.Contracts]
@@ -35,6 +38,14 @@ type chainSecrets struct {
 	headers     http.Header
 }
 
+// Format implements fmt.Formatter: no verb shows them.
+func (chainSecrets) Format(s fmt.State, _ rune) { _, _ = io.WriteString(s, secret.Redacted) }
+
+// mark tells these secrets from others.
+func (c chainSecrets) mark() [sha256.Size]byte {
+	return sha256.Sum256(fmt.Appendf(nil, "%q %q %q %q", c.nonce, c.seed, c.signers, c.headers)) // maps print in order
+}
+
 // connect returns the chain of a configuration, with the contracts of its
 // routes.
 func (s *Server) connect(ctx context.Context, cfg *config.Config, routes []gateway.Route, before *generation) (*chain, error) {
@@ -45,11 +56,11 @@ func (s *Server) connect(ctx context.Context, cfg *config.Config, routes []gatew
 	var known *gateway.Contracts
 	if before != nil && before.chain != nil {
 		known = before.chain.contracts.Load()
-		if reflect.DeepEqual(before.chain.cfg, cfg.Chain) && reflect.DeepEqual(before.chain.secrets, secrets) {
+		if reflect.DeepEqual(before.chain.cfg, cfg.Chain) && before.chain.mark == secrets.mark() {
 			return before.chain, before.chain.learn(ctx, routes)
 		}
 	}
-	c := &chain{cfg: cfg.Chain, secrets: secrets}
+	c := &chain{cfg: cfg.Chain, mark: secrets.mark()}
 	if c.rpc, err = soroban.NewClient(soroban.ClientConfig{Passphrase: cfg.Chain.Passphrase, Timeout: cfg.Chain.CallTimeout.Std(), Header: secrets.headers}, cfg.Chain.RPC...); err != nil {
 		return nil, err
 	}
@@ -57,7 +68,7 @@ func (s *Server) connect(ctx context.Context, cfg *config.Config, routes []gatew
 	if err := c.learn(ctx, routes); err != nil {
 		return nil, err
 	}
-	if err := c.open(ctx, s); err != nil {
+	if err := c.open(ctx, s, secrets); err != nil {
 		return nil, err
 	}
 	return c, nil
@@ -75,8 +86,8 @@ func (c *chain) learn(ctx context.Context, routes []gateway.Route) error {
 }
 
 // open makes the submitter.
-func (c *chain) open(ctx context.Context, s *Server) error {
-	channels, err := soroban.DeriveChannels(c.secrets.seed, c.cfg.Channels.Count)
+func (c *chain) open(ctx context.Context, s *Server, secrets chainSecrets) error {
+	channels, err := soroban.DeriveChannels(secrets.seed, c.cfg.Channels.Count)
 	if err != nil {
 		return fmt.Errorf("chain.channels.seed: %w", err)
 	}
@@ -89,7 +100,7 @@ func (c *chain) open(ctx context.Context, s *Server) error {
 	if err := soroban.EnsureChannels(ctx, c.rpc, channels, fund); err != nil {
 		return err
 	}
-	signers, err := c.signers(s)
+	signers, err := c.signers(s, secrets)
 	if err != nil {
 		return err
 	}
@@ -101,7 +112,7 @@ func (c *chain) open(ctx context.Context, s *Server) error {
 	}
 	c.submitter, err = soroban.New(soroban.Config{
 		RPC: s.obs.RPC(crashpoint.RPC(c.rpc)), Observe: s.obs.Step, Passphrase: c.cfg.Passphrase, Store: s.engine.Store(), Channels: channels, Signers: signers,
-		NonceSecret: c.secrets.nonce, LedgerWindow: uint32(c.cfg.LedgerWindow), GuardWindow: uint32(c.cfg.GuardWindow), //nolint:gosec // bounded by the file's rules
+		NonceSecret: secrets.nonce, LedgerWindow: uint32(c.cfg.LedgerWindow), GuardWindow: uint32(c.cfg.GuardWindow), //nolint:gosec // bounded by the file's rules
 		PollInterval: c.cfg.PollInterval.Std(), CallTimeout: c.cfg.CallTimeout.Std(), ChannelLease: c.cfg.ChannelsLease.Std(),
 		ChannelWait: c.cfg.ChannelWait.Std(), MaxQueue: c.cfg.MaxQueue, InclusionFee: int64(c.cfg.InclusionFee), MaxFee: int64(c.cfg.MaxFee),
 		FeeBudget: fees, OnOutcome: s.announce, Logger: s.log, Now: crashpoint.Now,

@@ -2,6 +2,8 @@ package server
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"math/big"
@@ -55,13 +57,13 @@ func (s *Server) reconcileRelayed(ctx context.Context, op *onceward.Operation) (
 }
 
 // signers are the accounts that authorize calls.
-func (c *chain) signers(s *Server) (map[string]soroban.Signer, error) {
+func (c *chain) signers(s *Server, secrets chainSecrets) (map[string]soroban.Signer, error) {
 	out := make(map[string]soroban.Signer, len(c.cfg.Signers))
 	for name, cfg := range c.cfg.Signers {
 		var err error
 		if cfg.Socket != "" {
 			out[name], err = remotesigner.New(remotesigner.Config{Socket: cfg.Socket, Address: cfg.Address})
-		} else if out[name], err = soroban.NewSigner(c.secrets.signers[name]); err != nil {
+		} else if out[name], err = soroban.NewSigner(secrets.signers[name]); err != nil {
 			err = errors.New("the secret is not a secret key (S…)") // without the cause, which could quote it
 		}
 		if err != nil {
@@ -72,7 +74,7 @@ func (c *chain) signers(s *Server) (map[string]soroban.Signer, error) {
 			if most == 0 {
 				continue
 			}
-			b, err := s.budget(fmt.Sprintf("signer %.64s %v", name, window), fmt.Sprint(most), window)
+			b, err := s.budget(fmt.Sprintf("signer %s %v", budgetOwner(name), window), fmt.Sprint(most), window)
 			if err != nil {
 				return nil, fmt.Errorf("chain.signers.%s: %w", name, err)
 			}
@@ -85,15 +87,36 @@ func (c *chain) signers(s *Server) (map[string]soroban.Signer, error) {
 	return out, nil
 }
 
-// budget is common to all instances on the store.
+// budget is common to all instances on the store. It outlives reloads of the
+// configuration, or each would lose the share that is held.
 func (s *Server) budget(name, limit string, window time.Duration) (*soroban.Budget, error) {
 	n, ok := new(big.Int).SetString(limit, 10)
 	if !ok {
 		return nil, fmt.Errorf("%q is no number", limit)
 	}
-	return soroban.NewBudget(soroban.BudgetConfig{
+	id := fmt.Sprint(name, " ", n, " ", window)
+	if known := s.budgets[id]; known != nil {
+		return known, nil
+	}
+	b, err := soroban.NewBudget(soroban.BudgetConfig{
 		Name: name, Limit: n, Window: window, Store: s.engine.Store(), Now: crashpoint.Now,
 	})
+	if err == nil {
+		s.budgets[id] = b
+	}
+	return b, err
+}
+
+const maxBudgetOwner = 64
+
+// budgetOwner names a signer or a route in a budget's name: by a hash when it
+// is too long, so that two never share one.
+func budgetOwner(name string) string {
+	if len(name) <= maxBudgetOwner {
+		return name
+	}
+	sum := sha256.Sum256([]byte(name))
+	return hex.EncodeToString(sum[:])
 }
 
 // openOutbox makes the outbox of the webhook, if there is one.

@@ -9,9 +9,11 @@ import (
 	"sync"
 
 	"github.com/onceward/onceward"
+	"github.com/onceward/onceward/cmd/onceward/internal/auth"
 	"github.com/onceward/onceward/cmd/onceward/internal/config"
 	"github.com/onceward/onceward/cmd/onceward/internal/gateway"
 	"github.com/onceward/onceward/cmd/onceward/internal/observe"
+	"github.com/onceward/onceward/oncehttp"
 	"github.com/onceward/onceward/soroban"
 )
 
@@ -19,8 +21,9 @@ import (
 type generation struct {
 	cfg     *config.Config
 	gateway *gateway.Gateway
-	quota   func(http.Handler) http.Handler
-	chain   *chain // shared with the generation before, when it did not change
+	quota   func(oncehttp.Options) func(http.Handler) http.Handler
+	chain   *chain    // shared with the generation before, when it did not change
+	tokens  *auth.JWT // likewise; nil when none are accepted
 
 	relay    *soroban.Relay // nil for none
 	backends backends
@@ -48,7 +51,7 @@ func (s *Server) build(ctx context.Context, cfg *config.Config, before *generati
 	if err != nil {
 		return nil, err
 	}
-	authenticate, err := s.authenticator(cfg)
+	authenticate, err := s.authenticator(ctx, cfg, g, before)
 	if err != nil {
 		return nil, err
 	}
@@ -72,7 +75,7 @@ func (s *Server) build(ctx context.Context, cfg *config.Config, before *generati
 			return nil, err
 		}
 		if g.relay != nil {
-			conf.Relay = &gateway.RelayRoute{Pattern: relayPattern, Kind: relayKind, Relay: g.relay, Wait: cfg.Relay.Wait.Std()}
+			conf.Relay = &gateway.RelayRoute{Pattern: relayPattern, Kind: relayKind, Relay: g.relay, Wait: cfg.Relay.Wait.Std(), Secret: s.fingerprint, PriorSecrets: s.prior}
 		}
 	}
 	if conf.Description, err = s.describe(cfg, routes, conf.Contracts); err != nil {
@@ -135,6 +138,9 @@ func (s *Server) Reload(ctx context.Context) error {
 	before := s.current.Load()
 	next, err := s.build(ctx, cfg, before)
 	if err != nil {
+		return err
+	}
+	if err := s.rekey(ctx); err != nil {
 		return err
 	}
 	if s.certs != nil {

@@ -7,14 +7,20 @@ import (
 	"runtime/debug"
 	"time"
 
+	"go.opentelemetry.io/otel"
+
+	"github.com/onceward/onceward"
+	"github.com/onceward/onceward/cmd/onceward/internal/gateway"
 	"github.com/onceward/onceward/cmd/onceward/internal/observe"
+	"github.com/onceward/onceward/cmd/onceward/internal/proxy"
 	"github.com/onceward/onceward/cmd/onceward/internal/serving"
+	"github.com/onceward/onceward/oncehttp"
 )
 
 // openObserver makes metrics and traces, and the listener that metrics may
 // have for themselves.
 func (s *Server) openObserver(ctx context.Context) error {
-	conf := observe.Config{Log: s.log}
+	conf := observe.Config{Log: s.log, Codes: codes()}
 	if info, ok := debug.ReadBuildInfo(); ok {
 		conf.Version = info.Main.Version
 	}
@@ -40,6 +46,7 @@ func (s *Server) openObserver(ctx context.Context) error {
 			return provider.Shutdown(ctx)
 		})
 		conf.Tracer = provider
+		otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) { s.log.WarnContext(ctx, "spans were not exported", "err", err) }))
 	}
 	var err error
 	if s.obs, err = observe.New(conf); err != nil {
@@ -49,6 +56,18 @@ func (s *Server) openObserver(ctx context.Context) error {
 		s.metrics, err = s.open(ctx, addr, "observability.metrics.listen")
 	}
 	return err
+}
+
+// codes are those of the problems that a gateway answers beside oncehttp's.
+// There is no other code to count by, whatever backends and clients send.
+func codes() []onceward.Code {
+	var out []onceward.Code
+	for _, list := range [][]oncehttp.ProblemType{gateway.Problems(), gateway.RelayProblems(), proxy.Problems()} {
+		for _, t := range list {
+			out = append(out, t.Code)
+		}
+	}
+	return out
 }
 
 // metricsPath is where metrics are, on the admin listener or their own.

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"reflect"
+	"time"
 
 	"github.com/onceward/onceward/cmd/onceward/internal/auth"
 	"github.com/onceward/onceward/cmd/onceward/internal/config"
@@ -12,17 +14,18 @@ import (
 	"github.com/onceward/onceward/cmd/onceward/internal/quota"
 	"github.com/onceward/onceward/cmd/onceward/internal/seal"
 	"github.com/onceward/onceward/cmd/onceward/internal/secret"
+	"github.com/onceward/onceward/oncehttp"
 )
 
 // authenticator makes what names a request's principal.
-func (s *Server) authenticator(cfg *config.Config) (func(*http.Request) (*expr.Principal, error), error) {
+func (s *Server) authenticator(ctx context.Context, cfg *config.Config, g, before *generation) (func(*http.Request) (*expr.Principal, error), error) {
 	switch a := &cfg.Auth; {
 	case a.SingleTenant:
 		return gateway.SingleTenant, nil
 	case a.Bearer:
 		return gateway.Bearer, nil
 	}
-	chain, err := s.credentials(&cfg.Auth)
+	chain, err := s.credentials(ctx, &cfg.Auth, g, before)
 	if err != nil {
 		return nil, err
 	}
@@ -37,7 +40,9 @@ func (s *Server) authenticator(cfg *config.Config) (func(*http.Request) (*expr.P
 
 // credentials are the kinds that a configuration accepts. An API key has a
 // form of its own, so it is asked first: every other bearer token is a JWT.
-func (s *Server) credentials(cfg *config.Auth) (auth.Chain, error) {
+// What is known of an issuer stays known when its part of the configuration
+// does not change: a reload must not make an outage of the issuer one of ours.
+func (s *Server) credentials(ctx context.Context, cfg *config.Auth, g, before *generation) (auth.Chain, error) {
 	var chain auth.Chain
 	if k := cfg.APIKeys; k != nil {
 		book, err := auth.NewBook(s.store.Store, auth.BookConfig{Header: k.Header, CacheTTL: k.CacheTTL.Std()})
@@ -46,15 +51,17 @@ func (s *Server) credentials(cfg *config.Auth) (auth.Chain, error) {
 		}
 		chain = append(chain, book)
 	}
-	if j := cfg.JWT; j != nil {
-		tokens, err := auth.NewJWT(auth.JWTConfig{
-			JWKS:   auth.JWKSConfig{URL: j.JWKSURL, Refresh: j.Refresh.Std(), Logger: s.log},
-			Issuer: j.Issuer, Audience: j.Audience, Algorithms: j.Algorithms, PrincipalClaim: j.Subject, Skew: j.Leeway.Std(),
-		})
-		if err != nil {
+	if cfg.JWT != nil && before != nil && before.tokens != nil && reflect.DeepEqual(before.cfg.Auth.JWT, cfg.JWT) {
+		g.tokens = before.tokens
+	} else if cfg.JWT != nil {
+		var err error
+		if g.tokens, err = s.issuer(cfg.JWT); err != nil {
 			return nil, fmt.Errorf("auth.jwt: %w", err)
 		}
-		chain = append(chain, tokens)
+		_ = g.tokens.Warm(ctx) // the log says so; keys are asked for again as long as there are none
+	}
+	if g.tokens != nil {
+		chain = append(chain, g.tokens)
 	}
 	if m := cfg.MTLS; m != nil {
 		certs, err := auth.NewCert(auth.CertConfig{Source: auth.CertSource(m.Subject)})
@@ -66,9 +73,21 @@ func (s *Server) credentials(cfg *config.Auth) (auth.Chain, error) {
 	return chain, nil
 }
 
+// maxMinRefresh bounds what tokens with made-up keys cost the issuer.
+const maxMinRefresh = 10 * time.Second
+
+func (s *Server) issuer(j *config.JWT) (*auth.JWT, error) {
+	return auth.NewJWT(auth.JWTConfig{
+		JWKS: auth.JWKSConfig{
+			URL: j.JWKSURL, Refresh: j.Refresh.Std(), MinRefresh: min(j.Refresh.Std(), maxMinRefresh), Logger: s.log,
+		},
+		Issuer: j.Issuer, Audience: j.Audience, Algorithms: j.Algorithms, PrincipalClaim: j.Subject, Skew: j.Leeway.Std(),
+	})
+}
+
 // quotas makes what bounds a scope. What scopes have used is forgotten when
 // the numbers change, and only then.
-func (s *Server) quotas(cfg *config.Config, before *generation) (func(http.Handler) http.Handler, error) {
+func (s *Server) quotas(cfg *config.Config, before *generation) (func(oncehttp.Options) func(http.Handler) http.Handler, error) {
 	q := cfg.Quotas
 	if before != nil && before.cfg.Quotas == q {
 		return before.quota, nil
@@ -85,7 +104,9 @@ func (s *Server) quotas(cfg *config.Config, before *generation) (func(http.Handl
 	if err != nil {
 		return nil, fmt.Errorf("quotas: %w", err)
 	}
-	return out.Middleware(gateway.ScopeOf), nil
+	return func(o oncehttp.Options) func(http.Handler) http.Handler {
+		return out.Middleware(gateway.ScopeOf, quota.Keys{Header: o.Header, Strict: o.StrictKeys, Methods: o.Methods})
+	}, nil
 }
 
 // seal puts encryption between the engine and the store, where it is asked
@@ -105,13 +126,9 @@ func (s *Server) seal(ctx context.Context) error {
 	if e == nil {
 		return nil
 	}
-	text, err := e.Keyring.Read(s.opts.Getenv)
+	keyring, err := s.keyring(e)
 	if err != nil {
-		return fmt.Errorf("encryption.keyring: %w", err)
-	}
-	keyring, err := seal.ParseKeyring(secret.New(text))
-	if err != nil {
-		return fmt.Errorf("encryption.keyring: %w", err)
+		return err
 	}
 	sealed, err := seal.Open(ctx, s.store.Store, keyring, seal.Config{
 		AcceptPlaintext: e.AcceptPlaintext, KeyTTL: e.KeyTTL.Std(), Logger: s.log,
@@ -119,13 +136,43 @@ func (s *Server) seal(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.sealed = sealed
+	s.sealed, s.vault = sealed, sealed
 	if s.fingerprint == nil {
 		derived, err := sealed.FingerprintSecret()
 		if err != nil {
 			return err
 		}
 		s.fingerprint = derived.Reveal()
+		if e.AcceptPlaintext {
+			s.prior = [][]byte{nil} // records from before have plain hashes
+		}
+	}
+	return nil
+}
+
+func (s *Server) keyring(e *config.Encryption) (*seal.Keyring, error) {
+	text, err := e.Keyring.Read(s.opts.Getenv)
+	if err != nil {
+		return nil, fmt.Errorf("encryption.keyring: %w", err)
+	}
+	keyring, err := seal.ParseKeyring(secret.New(text))
+	if err != nil {
+		return nil, fmt.Errorf("encryption.keyring: %w", err)
+	}
+	return keyring, nil
+}
+
+// rekey reads the keyring again: a rotation needs no restart.
+func (s *Server) rekey(ctx context.Context) error {
+	if s.vault == nil {
+		return nil
+	}
+	keyring, err := s.keyring(s.cfg.Encryption)
+	if err != nil {
+		return err
+	}
+	if err := s.vault.SetKeyring(ctx, keyring); err != nil {
+		return fmt.Errorf("encryption.keyring: %w", err)
 	}
 	return nil
 }

@@ -18,7 +18,7 @@ func (s *Server) routes(cfg *config.Config, asked backends) ([]gateway.Route, er
 		if r.Allow != nil {
 			route.Allow = r.Allow.Program
 		}
-		route.Options.Secret = s.fingerprint
+		route.Options.Secret, route.Options.PriorSecrets = s.fingerprint, s.prior
 		if r.IsContract() {
 			if err := s.contractRoute(&route, r); err != nil {
 				return nil, fmt.Errorf("route %q: %w", r.Match, err)
@@ -57,7 +57,7 @@ func (s *Server) contractRoute(out *gateway.Route, r *config.Route) error {
 		out.NaturalKey = append(out.NaturalKey, e.Program)
 	}
 	for i, b := range r.Budgets {
-		budget, err := s.budget(fmt.Sprintf("route %.64s %d", r.Kind(), i), b.Limit, b.Window.Std())
+		budget, err := s.budget(fmt.Sprintf("route %s %d", budgetOwner(r.Kind()), i), b.Limit, b.Window.Std())
 		if err != nil {
 			return fmt.Errorf("budgets[%d]: %w", i, err)
 		}

@@ -26,8 +26,10 @@ import (
 	"github.com/onceward/onceward/cmd/onceward/internal/crashpoint"
 	"github.com/onceward/onceward/cmd/onceward/internal/gateway"
 	"github.com/onceward/onceward/cmd/onceward/internal/observe"
+	"github.com/onceward/onceward/cmd/onceward/internal/seal"
 	"github.com/onceward/onceward/cmd/onceward/internal/serving"
 	"github.com/onceward/onceward/cmd/onceward/internal/storage"
+	"github.com/onceward/onceward/soroban"
 	"github.com/onceward/onceward/webhook"
 )
 
@@ -49,11 +51,13 @@ type Server struct {
 	cfg    *config.Config // the first one: what it says of listeners and store stays
 	store  *storage.Handle
 	sealed onceward.Store // what the engine sees of the store
+	vault  *seal.Store    // the same where it is encrypted, else nil
 	engine *onceward.Engine
 	outbox *webhook.Outbox // nil without a receiver
 	obs    *observe.Observer
 	// fingerprint keys the hashes of requests; empty for plain hashes.
 	fingerprint []byte
+	prior       [][]byte // keys of hashes that may be stored yet
 
 	api, admin net.Listener
 	metrics    net.Listener          // nil without one of its own
@@ -62,6 +66,7 @@ type Server struct {
 
 	reloading sync.Mutex
 	kinds     map[string]bool // registered with the engine
+	budgets   map[string]*soroban.Budget
 	current   atomic.Pointer[generation]
 	stopping  atomic.Bool
 }
@@ -72,7 +77,7 @@ func New(ctx context.Context, opts Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{opts: opts, log: opts.Log, cfg: cfg, kinds: make(map[string]bool)}
+	s := &Server{opts: opts, log: opts.Log, cfg: cfg, kinds: make(map[string]bool), budgets: make(map[string]*soroban.Budget)}
 	for _, step := range []func(context.Context) error{s.listen, s.openObserver, s.openStore, s.openOutbox, s.first} {
 		if err := step(ctx); err != nil {
 			return nil, errors.Join(err, s.Close())
