@@ -68,7 +68,8 @@ func (o *ordinals) Claim(ctx context.Context, req onceward.ClaimRequest) (oncewa
 		}
 		o.last[key] = token
 		n := int64(1)
-		for ; o.token[granted{key, n}] != 0; n++ { //nolint:revive // counts
+		for o.token[granted{key, n}] != 0 {
+			n++
 		}
 		o.number[granted{key, token}], o.token[granted{key, n}] = n, token
 	}
