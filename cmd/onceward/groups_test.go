@@ -17,7 +17,7 @@ func TestServeOnTwoDatabases(t *testing.T) {
 	t.Parallel()
 	rpc := startChain(t, 100*time.Millisecond)
 	path, a, b := configFile(t, rpc), pgtest.Database(t), pgtest.Database(t)
-	dir := filepath.Dir(path)
+	dir := t.TempDir()
 	writeFile(t, filepath.Join(dir, "a.dsn"), a)
 	writeFile(t, filepath.Join(dir, "b.dsn"), b)
 	setStore(t, path, fmt.Sprintf("{groups: [{dsn_file: %s/a.dsn, slots: 0-31}, {dsn_file: %s/b.dsn, slots: 32-63}]}", dir, dir))

@@ -164,7 +164,7 @@ func seesAll(t *testing.T, h *storage.Handle, keys int) {
 
 func TestDSNsThatCannotBeMeant(t *testing.T) {
 	t.Parallel()
-	const host = "postgres://user:hunter2@127.0.0.1:1/db"
+	const host = "postgres://user:hunter2@127.0.0.1:1/db" //nolint:gosec // nobody's
 	for dsn, says := range map[string]string{
 		"nothing":                    "no scheme",
 		"redis://host":               `no store "redis"`,
