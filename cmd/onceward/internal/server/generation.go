@@ -167,7 +167,7 @@ func (s *Server) mayBecome(cfg *config.Config) error {
 	for name, same := range map[string]bool{
 		"listen":                was.Listen == cfg.Listen,
 		"admin":                 was.Admin == cfg.Admin,
-		"store":                 was.Store == cfg.Store,
+		"store":                 reflect.DeepEqual(was.Store, cfg.Store),
 		"operations":            was.Operations == cfg.Operations,
 		"limits":                was.Limits == cfg.Limits,
 		"tls":                   (was.TLS == nil) == (cfg.TLS == nil),
