@@ -54,13 +54,16 @@ type Request func(ctx context.Context, caller int) error
 
 // Run lets callers repeat request for d or until ctx ends. A request under way
 // at that moment is finished and counted: cutting it off would leave out the
-// slowest ones.
+// slowest ones. Each caller makes at least one, however busy the machine is.
 func Run(ctx context.Context, callers int, d time.Duration, request Request) *Result {
 	var stop atomic.Bool
 	timer := time.AfterFunc(d, func() { stop.Store(true) })
 	defer timer.Stop()
-	return together(ctx, callers, request, func(context.Context) (time.Time, bool) {
-		return time.Now(), !stop.Load()
+	began := make([]bool, callers)
+	return together(ctx, callers, request, func(_ context.Context, caller int) (time.Time, bool) {
+		more := !stop.Load() || !began[caller]
+		began[caller] = true
+		return time.Now(), more
 	})
 }
 
@@ -72,7 +75,7 @@ func Paced(ctx context.Context, callers int, perSecond float64, d time.Duration,
 		n     atomic.Int64
 		begun = time.Now()
 	)
-	return together(ctx, callers, request, func(ctx context.Context) (time.Time, bool) {
+	return together(ctx, callers, request, func(ctx context.Context, _ int) (time.Time, bool) {
 		due := time.Duration(float64(n.Add(1)-1) / perSecond * float64(time.Second))
 		if due >= d {
 			return time.Time{}, false
@@ -90,7 +93,7 @@ func Paced(ctx context.Context, callers int, perSecond float64, d time.Duration,
 
 // together lets callers repeat request. next says from when a request counts, or
 // that there is none.
-func together(ctx context.Context, callers int, request Request, next func(context.Context) (time.Time, bool)) *Result {
+func together(ctx context.Context, callers int, request Request, next func(ctx context.Context, caller int) (time.Time, bool)) *Result {
 	var (
 		wg    sync.WaitGroup
 		each  = make([]Result, callers)
@@ -100,7 +103,7 @@ func together(ctx context.Context, callers int, request Request, next func(conte
 		wg.Go(func() {
 			res := &each[i]
 			for ctx.Err() == nil {
-				from, more := next(ctx)
+				from, more := next(ctx, i)
 				if !more {
 					return
 				}
