@@ -2,16 +2,16 @@
 # MODULES='soroban bench' restricts a target to some modules.
 
 .DEFAULT_GOAL := help
-.PHONY: help deps build test lint fmt bench bench-growth microbench fuzz torture model examples conformance
+.PHONY: help deps build test lint fmt bench bench-stores bench-http bench-retention bench-growth microbench fuzz torture model examples conformance
 
-export MODULES TESTFLAGS FUZZTIME GROWTH_KEYS BENCH_QUICK DSN
+export MODULES TESTFLAGS FUZZTIME GROWTH_KEYS GROWTH_STORES RETENTION_ROWS BENCH_QUICK DSN
 
 FUZZTIME ?= 20s
 TORTURE  ?= 20
 OPS      ?= 20000
 
 help: ## show this help
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 deps: ## install what the tests need beyond Go (C compiler, Node.js, Python, PostgreSQL)
 	@scripts/deps.sh
@@ -30,6 +30,15 @@ fmt: ## format, and repair what linters can repair
 
 bench: ## measure stores, middleware, and HTTP beside other layers; results in bench/results
 	@scripts/bench.sh
+
+bench-stores: ## the part of bench that needs no HTTP: stores, middleware, the loss watermark
+	@scripts/bench.sh stores
+
+bench-http: ## the part of bench over HTTP, beside other layers
+	@scripts/bench.sh http
+
+bench-retention: ## sweeps and table size with 5 million records (RETENTION_ROWS) while traffic runs
+	@scripts/bench.sh retention
 
 bench-growth: ## latency and memory at 1 and 10 million keys (GROWTH_KEYS=1,10,50); takes long
 	@scripts/bench.sh growth

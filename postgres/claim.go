@@ -21,16 +21,16 @@ const maxClaims = 100
 // stands in a transaction of its own, and is the loser only if it would lose to
 // that record: it may have been released, or have expired, since.
 func (s *Store) Claim(ctx context.Context, req onceward.ClaimRequest) (onceward.ClaimResult, error) {
+	id := req.Key.ID()
+	if rec, ok := s.cache.Get(id, req.Now); ok && rec.Key == req.Key && !s.closed.Load() {
+		return onceward.ClaimResult{Record: rec}, nil
+	}
 	if err := validClaim(&req); err != nil {
 		return onceward.ClaimResult{}, err
 	}
-	id := req.Key.ID()
 	req.Fingerprint, req.Detail = bytes.Clone(req.Fingerprint), bytes.Clone(req.Detail)
 	if req.Fingerprint == nil {
 		req.Fingerprint = []byte{} // the column holds no NULL
-	}
-	if rec, ok := s.cache.get(id, req.Now); ok && rec.Key == req.Key && !s.closed.Load() {
-		return onceward.ClaimResult{Record: rec}, nil
 	}
 	for range maxClaims {
 		o := &op{kind: kindClaim, id: id, claim: req, stamp: s.clock.next(), bytes: 512 + len(req.Detail)}

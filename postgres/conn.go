@@ -142,6 +142,10 @@ func abandonsStandbys(n *pgconn.Notice) bool {
 	return n.Routine == "SyncRepWaitForLSN" || strings.Contains(n.Message, "synchronous replication")
 }
 
+// genericPlans keeps the server from planning a statement again for a small
+// batch: that takes it longer than the batch, and comes to the same plan.
+const genericPlans = "SET LOCAL plan_cache_mode = force_generic_plan"
+
 // send runs the queued statements as one transaction in one round trip. Any
 // error but one that classify knows means that the outcome is unknown.
 //
@@ -151,6 +155,7 @@ func abandonsStandbys(n *pgconn.Notice) bool {
 func send(conn *pgx.Conn, timeout time.Duration, queue func(b *pgx.Batch)) error {
 	b := &pgx.Batch{}
 	b.Queue("BEGIN")
+	b.Queue(genericPlans)
 	queue(b)
 	b.Queue("COMMIT").Exec(func(ct pgconn.CommandTag) error {
 		if ct.String() != "COMMIT" {

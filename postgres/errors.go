@@ -44,6 +44,7 @@ const (
 	codeDeadlock         = "40P01"
 	codeDuplicateSchema  = "42P06"
 	codeDuplicateTable   = "42P07"
+	codeDuplicateObject  = "42710"
 	codeUnknownTable     = "42P01"
 	codeUniqueViolation  = "23505"
 	codeLockNotAvailable = "55P03"

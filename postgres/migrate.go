@@ -22,9 +22,11 @@ type MigrateConfig struct {
 	// "public".
 	Schema string
 	// Buckets is how many parts the table is divided into, a power of two up
-	// to Slots: a batch holds operations of one bucket, so fewer buckets mean
-	// larger batches, and at most so many nodes of a distributed table work.
-	// Fixed at creation. Default 8, for a distributed table 64.
+	// to Slots: a batch holds operations of one bucket, and a store commits one
+	// batch of a bucket at a time. Fewer buckets mean larger batches, which cost
+	// the server less; more of them let a store use more of the server's
+	// processors, and more nodes of a distributed table. Fixed at creation.
+	// Default 2, for a distributed table 64.
 	Buckets int
 	// Distribute makes the tables distributed ones by bucket, on Citus. Fixed
 	// at creation.
@@ -42,7 +44,7 @@ func (c MigrateConfig) withDefaults(have layout) MigrateConfig {
 	c.Schema = cmp.Or(c.Schema, defaultSchema)
 	c.Buckets = cmp.Or(c.Buckets, have.buckets)
 	if c.Buckets == 0 {
-		c.Buckets = 8
+		c.Buckets = 2
 		if c.Distribute {
 			c.Buckets = Slots
 		}
@@ -109,7 +111,7 @@ func migrate(ctx context.Context, pool *pgxpool.Pool, cfg MigrateConfig, steps [
 // raced reports whether an error of DDL comes from another migration.
 func raced(err error) bool {
 	switch codeOf(err) {
-	case codeUniqueViolation, codeDuplicateTable, codeDuplicateSchema, codeDeadlock, codeSerialization, "XX000":
+	case codeUniqueViolation, codeDuplicateTable, codeDuplicateObject, codeDuplicateSchema, codeDeadlock, codeSerialization, "XX000":
 		return true
 	default:
 		return false

@@ -155,7 +155,7 @@ func TestMigrateRefuses(t *testing.T) {
 		cfg  postgres.MigrateConfig
 		says string
 	}{
-		{postgres.MigrateConfig{Buckets: 16}, "8 buckets"},
+		{postgres.MigrateConfig{Buckets: 16}, "2 buckets"},
 		{postgres.MigrateConfig{Buckets: 3}, "power of two"},
 		{postgres.MigrateConfig{Buckets: 128}, "power of two"},
 		{postgres.MigrateConfig{Distribute: true}, "distributed"},

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/onceward/onceward"
+	"github.com/onceward/onceward/internal/replay"
 )
 
 // kind of an operation: each has one statement in a batch.
@@ -103,6 +104,6 @@ func (o *op) follow() {
 	o.err, o.done = o.leader.err, false
 	if o.kind == kindRead {
 		o.done, o.rec = o.leader.done, o.leader.rec
-		o.rec.Record = cloneRecord(&o.rec.Record) // each caller has its own
+		o.rec.Record = replay.Clone(&o.rec.Record) // each caller has its own
 	}
 }

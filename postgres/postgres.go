@@ -11,6 +11,7 @@ import (
 
 	"github.com/onceward/onceward"
 	"github.com/onceward/onceward/internal/groupcommit"
+	"github.com/onceward/onceward/internal/replay"
 )
 
 // Store is an onceward.Store in PostgreSQL; it is also a Sweeper, a
@@ -26,7 +27,7 @@ type Store struct {
 	group   *groupcommit.Committer[*op]
 	clock   clock
 	sweeper sweeper
-	cache   *cache
+	cache   *replay.Cache
 	wakeups *wakeups
 	closed  atomic.Bool
 }
@@ -61,7 +62,7 @@ func Open(ctx context.Context, pool *pgxpool.Pool, cfg Config) (*Store, error) {
 		return nil, err
 	}
 	s := &Store{pool: pool, cfg: cfg, sql: newStatements(cfg.Schema), layout: lay}
-	s.cache = newCache(cfg.CacheBytes)
+	s.cache = replay.New(cfg.CacheBytes)
 	s.sweeper.water, s.sweeper.rate.rate = make([]waterMark, lay.buckets), cfg.SweepRate
 	if s.writer, err = newWriter(pool, cfg, s.sql, lay.buckets); err != nil { //nolint:contextcheck // the pool outlives Open
 		return nil, err

@@ -8,7 +8,8 @@ import (
 )
 
 // row reads a record for an answer, expired or not: in a transaction that
-// commits before it returns. It may then be remembered.
+// commits before it returns. It may then be
+// remembered, because its commit has waited as that of a write does: see read.sql.
 func (s *Store) row(ctx context.Context, id onceward.ID) (row, error) {
 	o := &op{kind: kindRead, id: id, bytes: 16}
 	if err := s.do(ctx, o); err != nil {
@@ -17,13 +18,13 @@ func (s *Store) row(ctx context.Context, id onceward.ID) (row, error) {
 	if !o.done {
 		return row{}, onceward.ErrNotFound
 	}
-	s.cache.put(&o.rec)
+	s.cache.Put(o.rec.id, &o.rec.Record)
 	return o.rec, nil
 }
 
 // byID returns the row, or ErrNotFound when it is absent or expired.
 func (s *Store) byID(ctx context.Context, id onceward.ID, now time.Time) (row, error) {
-	if rec, ok := s.cache.get(id, now); ok && !s.closed.Load() {
+	if rec, ok := s.cache.Get(id, now); ok && !s.closed.Load() {
 		return row{Record: rec, id: id}, nil
 	}
 	r, err := s.row(ctx, id)

@@ -28,7 +28,7 @@ func fill(t *testing.T, pool *pgxpool.Pool, buckets, n int) {
 // TestManyInstancesSweepAtOnce: together they delete everything once.
 func TestManyInstancesSweepAtOnce(t *testing.T) {
 	t.Parallel()
-	pool := database(t)
+	pool := tables(t, postgres.MigrateConfig{Buckets: 8})
 	const n = 20_000
 	fill(t, pool, 8, n)
 	live := claimOf("live")
@@ -65,7 +65,7 @@ func TestManyInstancesSweepAtOnce(t *testing.T) {
 
 func TestBacklog(t *testing.T) {
 	t.Parallel()
-	pool := database(t)
+	pool := tables(t, postgres.MigrateConfig{Buckets: 8})
 	s := open(t, pool, postgres.Config{})
 	if b, err := s.Backlog(t.Context(), time.Now()); err != nil || b != (postgres.Backlog{}) {
 		t.Errorf("of an empty table: %+v, %v", b, err)
@@ -87,7 +87,7 @@ func TestBacklog(t *testing.T) {
 // waiting.
 func TestSweepRate(t *testing.T) {
 	t.Parallel()
-	pool := database(t)
+	pool := tables(t, postgres.MigrateConfig{Buckets: 8})
 	fill(t, pool, 8, 500)
 	s := open(t, pool, postgres.Config{SweepRate: 100})
 	began := time.Now()
@@ -116,7 +116,7 @@ func TestSweepRate(t *testing.T) {
 // deleted, and still finds what comes late.
 func TestSweepGoesOnWhereItWas(t *testing.T) {
 	t.Parallel()
-	pool := database(t)
+	pool := tables(t, postgres.MigrateConfig{Buckets: 8})
 	s := open(t, pool, postgres.Config{})
 	now := time.Now()
 	for round := range 3 {

@@ -80,7 +80,7 @@ func (t *transaction) queue(b *pgx.Batch) {
 		t.queueClaims(b, t.w.sql.claimHeld, ops)
 	}
 	t.queueWrites(b)
-	if t.writes() {
+	if t.writes() && !t.w.unmarked {
 		t.queueMark(b)
 	}
 }

@@ -23,6 +23,8 @@ type writer struct {
 	grown growth
 	ended func(ids ...onceward.ID) // told of what has ended, see wakeups
 
+	unmarked bool // batches are not counted: a benchmark's, to see what that costs
+
 	mu      sync.Mutex
 	patient int                // timeouts in a row
 	busy    map[*pgx.Conn]bool // connections in use
@@ -110,7 +112,7 @@ func (w *writer) attempt(ops []*op) error {
 		err = t.runCarefully(conn.Conn(), timeout)
 	}
 	w.timed(err)
-	if err == nil && t.writes() && t.batch == 0 {
+	if err == nil && t.writes() && t.batch == 0 && !w.unmarked {
 		err = w.uncounted(conn.Conn(), t)
 	}
 	switch {

@@ -13,6 +13,9 @@ type operation interface {
 	apply(w *writer) error
 	decide(verdict error)
 	verdict() error
+	// committed comes after the commit, in the order of commits, and before
+	// the caller learns of it.
+	committed(w *writer)
 }
 
 // decided is the part that all operations share.
@@ -20,6 +23,7 @@ type decided struct{ err error }
 
 func (d *decided) decide(verdict error) { d.err = verdict }
 func (d *decided) verdict() error       { return d.err }
+func (d *decided) committed(*writer)    {}
 
 // statementError is a failure of one operation of a batch, after which the
 // others may be tried without it.
@@ -73,5 +77,8 @@ func (w *writer) transact(ctx context.Context, ops []operation) error {
 		return explain("committing, so that the outcome is unknown", err)
 	}
 	open = false
+	for _, op := range ops {
+		op.committed(w)
+	}
 	return nil
 }

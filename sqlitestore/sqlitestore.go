@@ -11,6 +11,7 @@ import (
 
 	"github.com/onceward/onceward"
 	"github.com/onceward/onceward/internal/groupcommit"
+	"github.com/onceward/onceward/internal/replay"
 )
 
 // Config of a Store. The zero value means the defaults.
@@ -24,6 +25,9 @@ type Config struct {
 	// MaxPending is the most writes that may wait at the same time; those
 	// above wait until their context ends. Default 4096.
 	MaxPending int
+	// CacheBytes bounds the memory for completed records that answer replays
+	// without a query. Default 32 MiB; negative turns the cache off.
+	CacheBytes int
 	// CheckMigrated makes Open fail with ErrSchema instead of creating or
 	// upgrading the tables.
 	CheckMigrated bool
@@ -33,6 +37,7 @@ func (c Config) withDefaults() Config {
 	c.BusyTimeout = cmp.Or(c.BusyTimeout, 5*time.Second)
 	c.MaxBatch = cmp.Or(c.MaxBatch, 256)
 	c.MaxPending = cmp.Or(c.MaxPending, 4096)
+	c.CacheBytes = cmp.Or(c.CacheBytes, 32<<20)
 	return c
 }
 
@@ -76,7 +81,7 @@ func Open(ctx context.Context, db *sql.DB, cfg Config) (*Store, error) {
 	if db.Stats().MaxOpenConnections == 1 {
 		return nil, errors.New("sqlitestore: the pool allows one connection, and the store needs one to write and others to read: call db.SetMaxOpenConns(0)")
 	}
-	s := &Store{db: db, cfg: cfg, writer: &writer{db: db, cfg: cfg}}
+	s := &Store{db: db, cfg: cfg, writer: &writer{db: db, cfg: cfg, cache: replay.New(cfg.CacheBytes)}}
 	if err := s.open(ctx); err != nil {
 		return nil, errors.Join(err, s.writer.close())
 	}

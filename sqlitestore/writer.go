@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"time"
+
+	"github.com/onceward/onceward/internal/replay"
 )
 
 // writer owns the one connection that writes. Only the goroutine that commits
@@ -20,6 +22,7 @@ type writer struct {
 	cfg   Config
 	conn  *sql.Conn
 	stmts map[string]*sql.Stmt
+	cache *replay.Cache
 }
 
 // lockWait is how long SQLite itself waits for the write lock. Short, because

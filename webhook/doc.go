@@ -27,5 +27,5 @@
 // # What is not guaranteed
 //
 // Order. And that a receiver that refuses for longer than the attempts last
-// learns of it without a person: see Outbox.List and Outbox.Redeliver.
+// learns of it without a person: see Queue.List and Queue.Redeliver.
 package webhook

@@ -104,8 +104,10 @@ func validID(s string) bool {
 // Kind of the outbox's records, for listings.
 func (b *Outbox) Kind() string { return kindPrefix + b.cfg.Name }
 
-func (b *Outbox) key(id string) onceward.Key {
-	return onceward.Key{Scope: scopePrefix + b.cfg.Name, Value: id}
+func (b *Outbox) key(id string) onceward.Key { return keyOf(b.cfg.Name, id) }
+
+func keyOf(name, id string) onceward.Key {
+	return onceward.Key{Scope: scopePrefix + name, Value: id}
 }
 
 // Enqueue stores the message, durably, before it returns nil. A message with
@@ -141,85 +143,38 @@ func (b *Outbox) Enqueue(ctx context.Context, e Event) error {
 }
 
 func (b *Outbox) call(ctx context.Context, f func(context.Context) error) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), b.cfg.StoreTimeout)
+	return within(ctx, b.cfg.StoreTimeout, f)
+}
+
+// within bounds a call of the store, which the caller cannot cancel.
+func within(ctx context.Context, timeout time.Duration, f func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), timeout)
 	defer cancel()
 	return f(ctx)
 }
 
 func (b *Outbox) claim(key onceward.Key, body []byte, now, lease time.Time) onceward.ClaimRequest {
+	return claimOf(b.Kind(), key, body, b.cfg.Retention, now, lease)
+}
+
+func claimOf(kind string, key onceward.Key, body []byte, retention time.Duration, now, lease time.Time) onceward.ClaimRequest {
 	return onceward.ClaimRequest{
 		Key: key, Owner: onceward.NewOwner(), Token: now.UnixMicro(),
 		// Nobody but Deliver may take it over: that is what Rerun says.
-		Kind: b.Kind(), Policy: onceward.Rerun, Fingerprint: []byte(kindPrefix), Detail: body, Retention: b.cfg.Retention,
+		Kind: kind, Policy: onceward.Rerun, Fingerprint: []byte(kindPrefix), Detail: body, Retention: retention,
 		Now: now, LeaseUntil: lease, ExpiresAt: onceward.Never,
 	}
 }
 
-// Delivery is the state of a message, for an operator.
-type Delivery struct {
-	ID string
-	// Status is onceward.StatusStarted while it waits, StatusCompleted once
-	// it was delivered, and StatusHeld when the attempts are used up.
-	Status onceward.Status
-	// Attempts that were begun; each Redeliver counts as one more.
-	Attempts int
-	// Reason why it is held.
-	Reason  string
-	Created time.Time
-	// Next attempt, of a message that waits.
-	Next time.Time
-	// Ended is when it was delivered or held.
-	Ended time.Time
+// List returns messages of the outbox; see Queue.List.
+func (b *Outbox) List(ctx context.Context, status onceward.Status, cursor string, limit int) ([]Delivery, string, error) {
+	return b.Queue().List(ctx, status, cursor, limit)
 }
 
-// List returns messages of the outbox, the newest first, and a cursor for more;
-// empty on the last page. Status selects; empty for all. The store must be an
-// onceward.Lister.
-func (b *Outbox) List(ctx context.Context, status onceward.Status, cursor string, limit int) (out []Delivery, next string, err error) {
-	lister, ok := b.store.(onceward.Lister)
-	if !ok {
-		return nil, "", errors.New("webhook: the store cannot list records")
-	}
-	var page onceward.ListResult
-	err = b.call(ctx, func(ctx context.Context) (err error) {
-		page, err = lister.List(ctx, onceward.ListRequest{
-			Now: b.cfg.Now(), Status: status, Kind: b.Kind(), Cursor: cursor, Limit: limit,
-		})
-		return err
-	})
-	for i := range page.Records {
-		rec := &page.Records[i]
-		d := Delivery{
-			ID: rec.Key.Value, Status: rec.Status, Attempts: rec.Attempt - 1,
-			Reason: rec.Reason, Created: rec.ClaimedAt, Ended: rec.CompletedAt,
-		}
-		if rec.Status == onceward.StatusStarted {
-			d.Next = rec.LeaseUntil
-		}
-		out = append(out, d)
-	}
-	return out, page.Next, err
-}
+// Redeliver makes a message that is held due again; see Queue.Redeliver.
+func (b *Outbox) Redeliver(ctx context.Context, id string) error { return b.Queue().Redeliver(ctx, id) }
 
-// Redeliver makes a message that is held due again, for one attempt. It
-// returns onceward.ErrNotHeld for any other.
-func (b *Outbox) Redeliver(ctx context.Context, id string) error {
-	now := b.cfg.Now()
-	var rec onceward.Record
-	err := b.call(ctx, func(ctx context.Context) (err error) {
-		rec, err = b.store.Get(ctx, onceward.GetRequest{Key: b.key(id), Now: now})
-		return err
-	})
-	if err != nil {
-		return fmt.Errorf("webhook: message %q: %w", id, err)
-	}
-	if rec.Status != onceward.StatusHeld {
-		return fmt.Errorf("webhook: message %q: %w", id, onceward.ErrNotHeld)
-	}
-	req := b.claim(rec.Key, rec.Detail, now, now)
-	req.TakeHeld = true
-	return b.call(ctx, func(ctx context.Context) error {
-		_, err := b.store.Claim(ctx, req)
-		return err
-	})
+// Queue is the outbox as an operator sees it.
+func (b *Outbox) Queue() *Queue {
+	return &Queue{store: b.store, name: b.cfg.Name, timeout: b.cfg.StoreTimeout, now: b.cfg.Now}
 }

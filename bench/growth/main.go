@@ -22,6 +22,7 @@ import (
 	"time"
 
 	"github.com/onceward/onceward/bench/internal/command"
+	"github.com/onceward/onceward/bench/internal/stores"
 )
 
 func main() { command.Main("growth", run) }
@@ -43,7 +44,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	)
 	flags := flag.NewFlagSet("growth", flag.ContinueOnError)
 	flags.SetOutput(stderr)
-	flags.StringVar(&cfg.store, "store", "sqlite:", "`address` of the store, which should be empty")
+	flags.StringVar(&cfg.store, "store", "sqlite:", stores.Usage+"; it should be empty")
 	flags.StringVar(&millions, "keys", "1,10", "sizes in `millions` of keys, growing, separated by commas")
 	flags.IntVar(&cfg.callers, "callers", 64, "requests at the same time")
 	flags.DurationVar(&cfg.duration, "duration", 10*time.Second, "how long new keys, and replays, are measured at each size")
@@ -77,10 +78,10 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 
 func table(w io.Writer, rows []row) error {
 	tab := tabwriter.NewWriter(w, 0, 0, 3, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(tab, "keys\tnew/s\tp50 ms\tp99 ms\treplays/s\tp50 ms\tp99 ms\tmemory MiB\tfiles MiB\tfilling/s\t")
+	fmt.Fprintln(tab, "keys\tnew/s\tp50 ms\tp99 ms\treplays/s\tp50 ms\tp99 ms\tmemory MiB\tdisk MiB\tfilling/s\t")
 	for _, r := range rows {
 		fmt.Fprintf(tab, "%d\t%.0f\t%.2f\t%.2f\t%.0f\t%.2f\t%.2f\t%.0f\t%.0f\t%.0f\t\n", r.Keys,
-			r.New.Rate, r.New.P50, r.New.P99, r.Replay.Rate, r.Replay.P50, r.Replay.P99, r.MemoryMiB, r.FilesMiB, r.FillRate)
+			r.New.Rate, r.New.P50, r.New.P99, r.Replay.Rate, r.Replay.P50, r.Replay.P99, r.MemoryMiB, r.DiskMiB, r.FillRate)
 	}
 	return tab.Flush()
 }

@@ -10,7 +10,7 @@ import (
 
 func TestGrowth(t *testing.T) {
 	t.Parallel()
-	for _, store := range []string{"memory", "sqlite:"} {
+	for _, store := range []string{"memory", "sqlite:", "postgres:"} {
 		var out bytes.Buffer
 		args := []string{"-store", store, "-keys", "0.0005,0.002", "-callers", "4", "-duration", "20ms", "-json"}
 		if err := run(t.Context(), args, &out, io.Discard); err != nil {
@@ -24,7 +24,7 @@ func TestGrowth(t *testing.T) {
 			t.Fatalf("%s: %+v", store, rows)
 		}
 		for _, r := range rows {
-			if r.New.Rate <= 0 || r.Replay.P99 <= 0 || r.MemoryMiB <= 0 || (r.FilesMiB > 0) != (store == "sqlite:") {
+			if r.New.Rate <= 0 || r.Replay.P99 <= 0 || r.MemoryMiB <= 0 || (r.DiskMiB > 0) != (store != "memory") {
 				t.Errorf("%s: %+v", store, r)
 			}
 		}

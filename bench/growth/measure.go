@@ -8,7 +8,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"os"
-	"path/filepath"
+	"runtime/debug"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -17,6 +17,7 @@ import (
 	"github.com/onceward/onceward"
 	"github.com/onceward/onceward/bench/internal/load"
 	"github.com/onceward/onceward/bench/internal/stores"
+	"github.com/onceward/onceward/bench/internal/traffic"
 )
 
 // row is what was seen at one size.
@@ -26,9 +27,9 @@ type row struct {
 	Replay   figures `json:"replays"`
 	FillRate float64 `json:"fill_s"` // keys a second while the store grew
 	// MemoryMiB is the resident memory of this process after the measurement,
-	// FilesMiB what an SQLite store has on disk.
+	// DiskMiB what the keys take on the disk, indexes included.
 	MemoryMiB float64 `json:"memory_mib"`
-	FilesMiB  float64 `json:"files_mib"`
+	DiskMiB   float64 `json:"disk_mib"`
 }
 
 type figures struct {
@@ -47,15 +48,12 @@ type grower struct {
 
 // measure grows one store through all sizes.
 func measure(ctx context.Context, cfg config, progress io.Writer) (rows []row, err error) {
-	path, cleanUp, err := filePath(cfg.store)
+	address, stop, err := stores.Serve(ctx, cfg.store)
 	if err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, cleanUp()) }()
-	if path != "" {
-		cfg.store = "sqlite:" + path
-	}
-	store, err := stores.Open(ctx, cfg.store, stores.Options{Callers: cfg.callers})
+	defer func() { err = errors.Join(err, stop()) }()
+	store, err := stores.Open(ctx, address, stores.Options{})
 	if err != nil {
 		return nil, err
 	}
@@ -67,8 +65,12 @@ func measure(ctx context.Context, cfg config, progress io.Writer) (rows []row, e
 		if err != nil {
 			return nil, err
 		}
-		if r.FilesMiB, err = filesMiB(path); err != nil {
-			return nil, err
+		if store.Size != nil {
+			size, err := store.Size(ctx)
+			if err != nil {
+				return nil, err
+			}
+			r.DiskMiB = size.Total()
 		}
 		rows = append(rows, r)
 	}
@@ -103,20 +105,19 @@ func (g *grower) at(ctx context.Context, size int64) (r row, err error) {
 	return r, err
 }
 
-// fill creates keys with many callers, since each waits for its commit.
+// fill loads what is missing: how fast is not what is measured.
 func (g *grower) fill(ctx context.Context, size int64) error {
-	const fillers = 512
-	var next atomic.Int64
-	next.Store(g.last.Load())
-	res := load.Run(ctx, fillers, 100*365*24*time.Hour, func(ctx context.Context, _ int) error {
-		n := next.Add(1)
-		if n > size {
-			return load.ErrDone
-		}
-		return g.create(ctx, n)
+	first, missing := g.last.Load()+1, size-g.done.Load()
+	if missing <= 0 {
+		return nil
+	}
+	g.last.Add(missing)
+	now := time.Now()
+	err := g.store.Load(ctx, missing, func(i int64) onceward.Record {
+		return traffic.Record(traffic.Key(scope, first+i), response, now, now.Add(retention))
 	})
-	g.last.Store(max(g.last.Load(), size))
-	return usable(ctx, res)
+	g.done.Add(missing)
+	return err
 }
 
 func usable(ctx context.Context, res *load.Result) error {
@@ -129,42 +130,16 @@ func usable(ctx context.Context, res *load.Result) error {
 	return nil
 }
 
-var (
-	fingerprint = make([]byte, 32)
-	response    = &onceward.Response{
-		Status: 200, Header: map[string][]string{"Content-Type": {"application/json"}}, Body: make([]byte, 512),
-	}
-)
-
-// claim asks for the n-th key. Its text does not grow with n, as a UUID's.
-func (g *grower) claim(ctx context.Context, n int64) (onceward.ClaimResult, error) {
-	now := time.Now()
-	// Multiplying by an odd number scatters the keys, as random ones are.
-	scattered := uint64(n) * 0x9e3779b97f4a7c15 //nolint:gosec // bits
-	return g.store.Claim(ctx, onceward.ClaimRequest{
-		Key:   onceward.Key{Scope: "growth", Value: "growth-" + strconv.FormatUint(scattered, 16)},
-		Owner: onceward.NewOwner(), Token: now.UnixMicro(), Policy: onceward.Hold,
-		Fingerprint: fingerprint, Retention: retention,
-		Now: now, LeaseUntil: now.Add(30 * time.Second), ExpiresAt: onceward.Never,
-	})
-}
+// scope of all keys.
+const scope = "growth"
 
 // retention is longer than any run.
 const retention = 30 * 24 * time.Hour
 
+var response = traffic.Response(512)
+
 func (g *grower) create(ctx context.Context, n int64) error {
-	res, err := g.claim(ctx, n)
-	if err != nil {
-		return err
-	}
-	if !res.Won {
-		return errors.New("a new key was taken: the store was not empty")
-	}
-	now := time.Now()
-	err = g.store.Complete(ctx, onceward.CompleteRequest{
-		Claim: res.Record.Claim(), Now: now, Status: onceward.StatusCompleted,
-		Response: response, ExpiresAt: now.Add(retention),
-	})
+	err := traffic.Write(ctx, g.store, traffic.Key(scope, n), response, time.Now().Add(retention))
 	if err == nil {
 		g.done.Add(1)
 	}
@@ -172,50 +147,17 @@ func (g *grower) create(ctx context.Context, n int64) error {
 }
 
 func (g *grower) replay(ctx context.Context, n int64) error {
-	res, err := g.claim(ctx, n)
+	res, err := traffic.Claim(ctx, g.store, traffic.Key(scope, n), retention)
 	if err == nil && (res.Won || res.Record.Response == nil) {
 		err = errors.New("a completed key has no answer")
 	}
 	return err
 }
 
-// filePath returns the path of an SQLite store, made up if it has none, and ""
-// for others.
-func filePath(address string) (path string, cleanUp func() error, err error) {
-	cleanUp = func() error { return nil }
-	path, ok := strings.CutPrefix(address, "sqlite:")
-	switch {
-	case !ok:
-		return "", cleanUp, nil
-	case path != "":
-		return path, cleanUp, nil
-	}
-	dir, err := os.MkdirTemp("", "onceward-growth-")
-	if err != nil {
-		return "", nil, err
-	}
-	return filepath.Join(dir, "once.db"), func() error { return os.RemoveAll(dir) }, nil
-}
-
-func filesMiB(path string) (total float64, err error) {
-	if path == "" {
-		return 0, nil
-	}
-	for _, suffix := range []string{"", "-wal", "-shm"} {
-		info, err := os.Stat(path + suffix)
-		if err != nil {
-			if errors.Is(err, os.ErrNotExist) {
-				continue
-			}
-			return 0, err
-		}
-		total += float64(info.Size()) / (1 << 20)
-	}
-	return total, nil
-}
-
-// residentMiB reads what the system says about this process.
+// residentMiB reads what the system says about this process, once it has given
+// back what it does not need: filling the store took memory of its own.
 func residentMiB() (float64, error) {
+	debug.FreeOSMemory()
 	f, err := os.Open("/proc/self/status")
 	if err != nil {
 		return 0, fmt.Errorf("resident memory: %w (this needs Linux)", err)

@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"strconv"
 	"sync/atomic"
+	"time"
 
 	"github.com/onceward/onceward/bench/internal/load"
 	"github.com/onceward/onceward/bench/internal/wire"
@@ -31,9 +32,13 @@ type cell struct {
 	Rate        float64  `json:"req_s"`
 	P50         float64  `json:"p50_ms"`
 	P99         float64  `json:"p99_ms"`
+	// CPU is the processor time of the server, and of what it keeps its records
+	// in, for one request. Other programs on the machine hardly change it.
+	CPU float64 `json:"cpu_us"`
 	// RoundRates shows the noise.
 	RoundRates []float64 `json:"round_req_s"`
 	res        load.Result
+	cpu        time.Duration
 }
 
 // compare runs everything.
@@ -77,24 +82,40 @@ func takeTurns(ctx context.Context, cfg config, all []*system, n int, w workload
 	for round := range cfg.rounds + 1 { // the first one warms up
 		for i := range all {
 			at := (i + round) % len(all) // nobody always follows the same one
-			res := load.Run(ctx, n, cfg.duration, clients[at].request)
-			if ctx.Err() != nil {
-				return nil, errors.New("interrupted")
-			}
-			if res.Failed > 0 {
-				return nil, fmt.Errorf("%s: %d requests failed, the first with: %w", all[at].Name, res.Failed, res.First)
+			res, used, err := turn(ctx, cfg, all[at], n, clients[at])
+			if err != nil {
+				return nil, fmt.Errorf("%s: %w", all[at].Name, err)
 			}
 			if round > 0 {
 				cells[at].RoundRates = append(cells[at].RoundRates, res.Rate())
 				cells[at].res.Merge(res)
+				cells[at].cpu += used
 			}
 		}
 	}
 	for _, c := range cells {
 		c.Requests, c.Rate = c.res.Latency.Count(), c.res.Rate()
 		c.P50, c.P99 = c.res.Millis(0.5), c.res.Millis(0.99)
+		c.CPU = float64(c.cpu.Microseconds()) / float64(max(c.Requests, 1))
 	}
 	return cells, nil
+}
+
+// turn is one round of one system.
+func turn(ctx context.Context, cfg config, s *system, n int, c *client) (res *load.Result, used time.Duration, err error) {
+	before, err := s.cpu()
+	if err != nil {
+		return nil, 0, err
+	}
+	res = load.Run(ctx, n, cfg.duration, c.request)
+	switch {
+	case ctx.Err() != nil:
+		return nil, 0, errors.New("interrupted")
+	case res.Failed > 0:
+		return nil, 0, fmt.Errorf("%d requests failed, the first with: %w", res.Failed, res.First)
+	}
+	after, err := s.cpu()
+	return res, after - before, err
 }
 
 // keySource makes keys of 36 characters, as UUIDs are.

@@ -23,10 +23,10 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// The servers that need nothing installed, for a moment each.
+// The servers that need nothing installed but what all tests need, for a moment each.
 func TestCompare(t *testing.T) {
 	t.Parallel()
-	for only, kinds := range map[string]int{"net/http": 1, "SQLite": 1, "Fiber, bare": 1, "memory": 1} {
+	for only, kinds := range map[string]int{"net/http": 1, "SQLite": 1, "onceward, PostgreSQL": 1, "Fiber, bare": 1, "memory": 1} {
 		t.Run(only, func(t *testing.T) {
 			t.Parallel()
 			dir := t.TempDir()
@@ -46,7 +46,7 @@ func TestCompare(t *testing.T) {
 				t.Fatalf("%d systems, %d cells", len(got.Systems), len(got.Cells))
 			}
 			for _, c := range got.Cells {
-				if c.Requests == 0 || c.Rate <= 0 || c.P50 <= 0 || c.P99 < c.P50 || len(c.RoundRates) != 2 {
+				if c.Requests == 0 || c.Rate <= 0 || c.P50 <= 0 || c.P99 < c.P50 || c.CPU < 0 || len(c.RoundRates) != 2 {
 					t.Errorf("%+v", c)
 				}
 			}

@@ -4,14 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/onceward/onceward/bench/internal/servers"
-	"github.com/onceward/onceward/bench/internal/stores"
 )
 
 // system is one server under test.
@@ -21,6 +22,25 @@ type system struct {
 	Bare    bool   `json:"bare"`    // it guards nothing
 	cmd     func(b *backends) *exec.Cmd
 	address string // host:port once it runs
+	parts   []part // that work for it
+}
+
+// part of a system: its server, and what that keeps its records in.
+type part interface {
+	io.Closer
+	CPU() (time.Duration, error)
+}
+
+// cpu is the processor time that the system has used so far.
+func (s *system) cpu() (total time.Duration, err error) {
+	for _, p := range s.parts {
+		used, err := p.CPU()
+		if err != nil {
+			return 0, fmt.Errorf("processor time: %w", err)
+		}
+		total += used
+	}
+	return total, nil
 }
 
 // marks reports whether a replay of this system says that it is one.
@@ -36,11 +56,11 @@ type backends struct {
 }
 
 func (b *backends) ours(args ...string) *exec.Cmd {
-	return exec.Command(b.self, append([]string{"serve"}, args...)...) //nolint:gosec,noctx // this program, ended by Stop
+	return exec.Command(b.self, append([]string{"serve"}, args...)...) //nolint:gosec,noctx // this program, ended by Close
 }
 
 func (b *backends) express(args ...string) *exec.Cmd {
-	cmd := exec.Command("node", append([]string{"server.mjs"}, args...)...) //nolint:gosec,noctx // our own file, ended by Stop
+	cmd := exec.Command("node", append([]string{"server.mjs"}, args...)...) //nolint:gosec,noctx // our own file, ended by Close
 	cmd.Dir = b.peers
 	cmd.Env = append(os.Environ(), "NODE_ENV=production")
 	return cmd
@@ -64,7 +84,6 @@ func systems(cfg config) []*system {
 		switch {
 		case !strings.Contains(s.Name, cfg.only):
 		case strings.HasPrefix(s.Name, "Express") && cfg.peers == "":
-		case s.Name == "onceward, PostgreSQL" && !stores.Knows("postgres"):
 		default:
 			chosen = append(chosen, s)
 		}
@@ -75,7 +94,7 @@ func systems(cfg config) []*system {
 // field is a set of servers that run.
 type field struct {
 	systems []*system
-	running []*servers.Process
+	running []part
 	dir     string
 }
 
@@ -97,11 +116,21 @@ func start(ctx context.Context, cfg config) (f *field, err error) {
 	if b.self, err = os.Executable(); err != nil {
 		return f, err
 	}
-	if b.redis, err = f.backend(ctx, "Redis", servers.Redis); err != nil {
-		return f, err
+	if f.needs("Redis") {
+		p, address, err := servers.Redis(ctx)
+		if err != nil {
+			return f, err
+		}
+		b.redis = address
+		f.serves("Redis", p)
 	}
-	if b.postgres, err = f.backend(ctx, "PostgreSQL", servers.Postgres); err != nil {
-		return f, err
+	if f.needs("PostgreSQL") {
+		p, err := servers.Postgres(ctx)
+		if err != nil {
+			return f, err
+		}
+		b.postgres = p.DSN("postgres")
+		f.serves("PostgreSQL", p)
 	}
 	for _, s := range f.systems {
 		p, address, err := servers.HTTP(ctx, s.cmd(b))
@@ -109,33 +138,31 @@ func start(ctx context.Context, cfg config) (f *field, err error) {
 			return f, fmt.Errorf("%s: %w", s.Name, err)
 		}
 		f.running = append(f.running, p)
-		s.address = address
+		s.address, s.parts = address, append(s.parts, p)
 	}
 	return f, nil
 }
 
-// backend starts what a system keeps its records in, if one does.
-func (f *field) backend(
-	ctx context.Context, name string, start func(context.Context) (*servers.Process, string, error),
-) (string, error) {
+// needs reports whether a system keeps its records in a backend.
+func (f *field) needs(backend string) bool {
+	return slices.ContainsFunc(f.systems, func(s *system) bool { return strings.HasSuffix(s.Name, backend) })
+}
+
+// serves notes a backend that runs, as a part of the systems that need it.
+func (f *field) serves(backend string, p part) {
+	f.running = append(f.running, p)
 	for _, s := range f.systems {
-		if strings.HasSuffix(s.Name, name) {
-			p, url, err := start(ctx)
-			if err != nil {
-				return "", err
-			}
-			f.running = append(f.running, p)
-			return url, nil
+		if strings.HasSuffix(s.Name, backend) {
+			s.parts = append(s.parts, p)
 		}
 	}
-	return "", nil
 }
 
 // stop ends the servers, the last one first.
 func (f *field) stop() error {
 	var errs []error
 	for _, p := range slices.Backward(f.running) {
-		errs = append(errs, p.Stop())
+		errs = append(errs, p.Close())
 	}
 	f.running = nil
 	if f.dir != "" {

@@ -9,6 +9,10 @@
 // sides run in turn, in many short rounds, so that whatever else the machine
 // does meets both; compare figures of one run only.
 //
+// "per request" is the same store with a batch size of one: every operation is a
+// transaction of its own. In PostgreSQL it has 64 connections, and 64 buckets,
+// so that it does not wait for itself.
+//
 // It measures the store alone, without engine, HTTP or reads.
 package main
 
@@ -21,6 +25,7 @@ import (
 	"time"
 
 	"github.com/onceward/onceward/bench/internal/command"
+	"github.com/onceward/onceward/bench/internal/stores"
 )
 
 func main() { command.Main("storebench", run) }
@@ -33,9 +38,10 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	)
 	flags := flag.NewFlagSet("storebench", flag.ContinueOnError)
 	flags.SetOutput(stderr)
-	flags.StringVar(&cfg.store, "store", "sqlite:", "`address` of the store: memory, or sqlite:PATH; an empty path means a temporary file")
+	flags.StringVar(&cfg.store, "store", "sqlite:", stores.Usage)
 	flags.IntVar(&cfg.callers, "callers", 256, "requests at the same time")
 	flags.DurationVar(&cfg.duration, "duration", 10*time.Second, "how long each side runs in total")
+	flags.IntVar(&cfg.buckets, "buckets", 0, "buckets of the grouped side's tables in PostgreSQL (default: the store's)")
 	flags.IntVar(&cfg.rounds, "rounds", 5, "how many turns each side takes")
 	flags.IntVar(&cfg.bytes, "bytes", 512, "size of the recorded response")
 	flags.BoolVar(&asJSON, "json", false, "print one JSON object")

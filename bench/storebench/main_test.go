@@ -24,7 +24,7 @@ func output(t *testing.T, args ...string) string {
 
 func TestJSON(t *testing.T) {
 	t.Parallel()
-	for _, store := range []string{"memory", "sqlite:", "sqlite:" + filepath.Join(t.TempDir(), "once.db")} {
+	for _, store := range []string{"memory", "postgres:", "sqlite:", "sqlite:" + filepath.Join(t.TempDir(), "once.db")} {
 		out := output(t, "-store", store, "-callers", "8", "-duration", "60ms", "-rounds", "2", "-json")
 		if strings.Contains(out, t.TempDir()) || strings.Count(out, "\n") != 1 {
 			t.Errorf("%s: not one line without the address: %s", store, out)
@@ -44,8 +44,9 @@ func TestJSON(t *testing.T) {
 			if p50, p99 := side["p50_ms"].(float64), side["p99_ms"].(float64); p50 <= 0 || p99 < p50 {
 				t.Errorf("%s: %s: p50 %v, p99 %v", store, name, p50, p99)
 			}
-			if _, ok := side["server_cpu_us"]; ok {
-				t.Errorf("%s: %s has a server", store, name)
+			cpu, there := side["server_cpu_us"]
+			if _, ok := cpu.(float64); !there || ok != (store == "postgres:") {
+				t.Errorf("%s: %s: processor time of the server: %v", store, name, cpu)
 			}
 		}
 	}
@@ -74,13 +75,14 @@ func TestTemporaryDatabaseIsRemoved(t *testing.T) {
 func TestUsage(t *testing.T) {
 	t.Parallel()
 	for want, args := range map[string][]string{
-		"memory, sqlite":      {"-store", "mongodb:x"},
+		"memory, postgres":    {"-store", "mongodb:x"},
 		"-callers 0":          {"-callers", "0"},
 		"-rounds 0":           {"-rounds", "0"},
 		"needs a millisecond": {"-duration", "3ms", "-rounds", "100"},
 		"-bytes -1":           {"-bytes", "-1"},
 		"unexpected argument": {"now"},
 		"opening sqlite":      {"-store", "sqlite:" + filepath.Join(t.TempDir(), "none", "once.db")},
+		"opening postgres":    {"-store", "postgres://nobody@127.0.0.1:1/none?connect_timeout=5"},
 	} {
 		err := run(t.Context(), args, io.Discard, io.Discard)
 		if err == nil || !strings.Contains(err.Error(), want) {

@@ -13,6 +13,7 @@ import (
 	"github.com/onceward/onceward"
 	"github.com/onceward/onceward/bench/internal/load"
 	"github.com/onceward/onceward/bench/internal/stores"
+	"github.com/onceward/onceward/bench/internal/traffic"
 )
 
 type config struct {
@@ -21,6 +22,7 @@ type config struct {
 	duration time.Duration
 	rounds   int
 	bytes    int
+	buckets  int
 }
 
 // maxCallers keeps a slip of the finger from taking the machine down.
@@ -51,12 +53,17 @@ type side struct {
 
 // measure runs both sides in turn.
 func measure(ctx context.Context, cfg config) (rep *report, err error) {
+	address, stop, err := stores.Serve(ctx, cfg.store)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, stop()) }()
 	var grouped, single side
 	for _, s := range []struct {
 		*side
 		perRequest bool
 	}{{&grouped, false}, {&single, true}} {
-		s.store, err = stores.Open(ctx, cfg.store, stores.Options{PerRequest: s.perRequest, Callers: cfg.callers})
+		s.store, err = stores.Open(ctx, address, stores.Options{PerRequest: s.perRequest, Buckets: cfg.buckets})
 		if err != nil {
 			return nil, err
 		}
@@ -65,7 +72,7 @@ func measure(ctx context.Context, cfg config) (rep *report, err error) {
 	}
 	keys := &keys{prefix: strconv.FormatInt(time.Now().UnixNano(), 36)}
 	length := cfg.duration / time.Duration(cfg.rounds)
-	warm := min(length, time.Second/2)
+	warm := min(length, 2*time.Second)
 	for round := range cfg.rounds + 1 { // the first one warms up
 		order := []*side{&grouped, &single}
 		if round%2 == 1 {
@@ -146,36 +153,11 @@ func (k *keys) next() string {
 	return "bench-" + k.prefix + "-" + strconv.FormatInt(k.last.Add(1), 10)
 }
 
-const day = 24 * time.Hour
-
-// request returns one claim and one completion, with what the engine passes.
+// request returns one claim and one completion.
 func (s *side) request(keys *keys, size int) load.Request {
-	fingerprint := make([]byte, 32)
-	response := &onceward.Response{
-		Status: 200, Header: map[string][]string{"Content-Type": {"application/json"}}, Body: make([]byte, size),
-	}
+	response := traffic.Response(size)
 	return func(ctx context.Context, caller int) error {
-		now := time.Now()
-		claim, err := s.store.Claim(ctx, onceward.ClaimRequest{
-			Key:   onceward.Key{Scope: "caller-" + strconv.Itoa(caller), Value: keys.next()},
-			Owner: onceward.NewOwner(), Token: now.UnixMicro(), Policy: onceward.Hold,
-			Fingerprint: fingerprint, Retention: day,
-			Now: now, LeaseUntil: now.Add(30 * time.Second), ExpiresAt: onceward.Never,
-		})
-		if err != nil {
-			return fmt.Errorf("claiming: %w", err)
-		}
-		if !claim.Won {
-			return fmt.Errorf("the new key %q was taken", claim.Record.Key.Value)
-		}
-		now = time.Now()
-		err = s.store.Complete(ctx, onceward.CompleteRequest{
-			Claim: claim.Record.Claim(), Now: now, Status: onceward.StatusCompleted,
-			Response: response, ExpiresAt: now.Add(day),
-		})
-		if err != nil {
-			return fmt.Errorf("completing: %w", err)
-		}
-		return nil
+		key := onceward.Key{Scope: "caller-" + strconv.Itoa(caller), Value: keys.next()}
+		return traffic.Write(ctx, s.store, key, response, time.Now().Add(24*time.Hour))
 	}
 }

@@ -34,8 +34,9 @@ type figures struct {
 	P50      float64 `json:"p50_ms"`
 	P99      float64 `json:"p99_ms"`
 	// ServerCPU is the processor time of the store's own server processes for
-	// one request; absent where the store runs inside the measuring process.
-	ServerCPU *float64 `json:"server_cpu_us,omitempty"`
+	// one request; null where the store runs inside the measuring process, and
+	// where its server is on another machine.
+	ServerCPU *float64 `json:"server_cpu_us"`
 	// ProcessCPU is that of the measuring process: the callers, and a store
 	// that runs inside it.
 	ProcessCPU float64 `json:"process_cpu_us"`

@@ -49,6 +49,7 @@ type cli struct {
 	Keys       keysCommand       `cmd:"" help:"Look at keys, and decide what no program can."`
 	Operations operationsCommand `cmd:"" help:"Look at operations."`
 	Sweep      sweepCommand      `cmd:"" help:"Delete expired records in one bounded pass; gateways do it by themselves."`
+	Webhooks   webhooksCommand   `cmd:"" help:"Look at webhook messages, and send again what was given up."`
 	Apikeys    apikeysCommand    `cmd:"" name:"apikeys" help:"Make, list and revoke API keys."`
 	Audit      auditCommand      `cmd:"" help:"Read and verify the log of what operators have changed."`
 	Keyring    keyringCommand    `cmd:"" help:"Make, rotate and retire the keys of encryption at rest."`

@@ -47,6 +47,7 @@ type outputFlags struct {
 type desk struct {
 	*operator.Desk
 
+	store  onceward.Store // for operations: unsealed, when it is sealed
 	raw    onceward.Store // for API keys and the audit log
 	sealed *seal.Store    // nil when the store is not encrypted
 	log    *audit.Log
@@ -66,14 +67,14 @@ func (f *storeFlags) open(p *process, actor string) (*desk, error) {
 		return nil, err
 	}
 	d := &desk{raw: h.Store, handle: h, log: audit.New(h.Store, nil)}
-	store := h.Store
+	d.store = h.Store
 	if f.Keyring != "" {
 		if d.sealed, err = f.unseal(p, h.Store); err != nil {
 			return nil, errors.Join(err, d.close(p.ctx))
 		}
-		store = d.sealed
+		d.store = d.sealed
 	}
-	d.Desk, err = operator.New(operator.Config{Store: store, Audit: d.log, Actor: actorName(actor), Logger: p.log})
+	d.Desk, err = operator.New(operator.Config{Store: d.store, Audit: d.log, Actor: actorName(actor), Logger: p.log})
 	if err != nil {
 		return nil, errors.Join(err, d.close(p.ctx))
 	}

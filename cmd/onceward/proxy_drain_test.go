@@ -142,7 +142,7 @@ func TestProxyDrainLeavesTheRestToAnother(t *testing.T) {
 	eventually(t, "the other instance has asked", func() bool { return status("reconcile") == "SUCCEEDED" })
 	eventually(t, "the key is held", func() bool { return status("hold") == "HELD" })
 	close(b.release)
-	for policy, w := range map[string]want{
+	for policy, w := range map[string]retried{
 		"hold": {409, "outcome-unknown", 1}, "reconcile": {200, "original", 1}, "rerun": {200, "run 2", 2},
 	} {
 		var a answer
@@ -150,7 +150,7 @@ func TestProxyDrainLeavesTheRestToAnother(t *testing.T) {
 			a = two.post("/"+policy, policy, "x")
 			return a.codeOf(t) != "in-progress"
 		})
-		a.is(t, policy, w.status, w.answer)
+		a.is(t, policy, w.status, w.says)
 		if n := b.runs("/" + policy); n != int64(w.acts) {
 			t.Errorf("%s: the backend acted %d times, want %d", policy, n, w.acts)
 		}

@@ -1,11 +1,9 @@
 package main_test
 
 import (
-	"bufio"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -28,43 +26,6 @@ auth: {single_tenant: true}
 operations: {lease: 2s, recover_interval: 100ms}
 `, filepath.Join(dir, "once.db"))+rest)
 	return path
-}
-
-// program is a backend in another language.
-type program struct {
-	t   *testing.T
-	url string
-}
-
-// startProgram runs a backend of internal/proxy until the test ends.
-func startProgram(t *testing.T, name, file string) *program {
-	t.Helper()
-	path, err := exec.LookPath(name)
-	if err != nil {
-		t.Fatalf("%v: this test runs real backends; install %s (make deps does)", err, name)
-	}
-	cmd := exec.CommandContext(t.Context(), path, filepath.Join("internal", "proxy", "testdata", file))
-	cmd.Stderr = t.Output()
-	if _, err := cmd.StdinPipe(); err != nil { // it ends with its input
-		t.Fatal(err)
-	}
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = cmd.Process.Kill() // it may have ended already
-		_ = cmd.Wait()
-	})
-	line, err := bufio.NewReader(out).ReadString('\n')
-	url, ok := strings.CutPrefix(strings.TrimSpace(line), "listening ")
-	if !ok {
-		t.Fatalf("%s said %q, %v", name, line, err)
-	}
-	return &program{t, url}
 }
 
 // localBackend serves h on a port of its own, by HTTP/1.1 and h2c.

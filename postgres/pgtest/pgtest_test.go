@@ -3,6 +3,7 @@ package pgtest_test
 import (
 	"os"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -79,5 +80,34 @@ func TestStandbyReplicatesAndIsPromoted(t *testing.T) {
 	}
 	if got := answer(t, primary.DSN("postgres"), "SELECT x FROM kept"); got != "here" {
 		t.Fatalf("after the crash there is %q", got)
+	}
+}
+
+func TestProcessorTimeOutlivesSessions(t *testing.T) {
+	t.Parallel()
+	s, err := pgtest.Start(t.Context(), pgtest.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	before, err := s.CPU()
+	if err != nil {
+		t.Fatal(err)
+	}
+	// A session that works, and is gone when it is counted.
+	if got := answer(t, s.DSN("postgres"), "SELECT count(*)::text FROM generate_series(1, 3000000)"); got != "3000000" {
+		t.Fatal(got)
+	}
+	for deadline := time.Now().Add(time.Minute); ; {
+		after, err := s.CPU()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if after-before >= 50*time.Millisecond {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("it used %v, and %v after three million rows", before, after)
+		}
 	}
 }

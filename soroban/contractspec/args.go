@@ -3,6 +3,7 @@ package contractspec
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 
 	"github.com/stellar/go-stellar-sdk/xdr"
 )
@@ -27,12 +28,14 @@ func (s *Spec) Args(function string, raw json.RawMessage) ([]xdr.ScVal, error) {
 }
 
 // ArgsByName is Args for arguments that were taken apart already, each a JSON
-// document of its own. The bounds hold for each argument alone.
-func (s *Spec) ArgsByName(function string, args map[string]json.RawMessage) ([]xdr.ScVal, error) {
+// document of its own. The bounds hold for each argument alone. Parameters
+// named in without are left out: the caller has other means to give them.
+func (s *Spec) ArgsByName(function string, args map[string]json.RawMessage, without ...string) ([]xdr.ScVal, error) {
 	f, err := s.Function(function)
 	if err != nil {
 		return nil, err
 	}
+	f.Inputs = slices.DeleteFunc(f.Inputs, func(p Param) bool { return slices.Contains(without, p.Name) })
 	document := &node{kind: kindObject}
 	for _, input := range f.Inputs {
 		raw, ok := args[input.Name]

@@ -191,6 +191,26 @@ func (s *Spec) FunctionErrorName(function string, code uint32) (name string, ok 
 	return s.ErrorName(code)
 }
 
+// ErrorCode returns the code that the contract declares for an error's name.
+// It reports false when there is none, or when error enums disagree.
+func (s *Spec) ErrorCode(name string) (code uint32, ok bool) {
+	for _, entry := range s.entries {
+		if entry.UdtErrorEnumV0 == nil {
+			continue
+		}
+		for _, c := range entry.UdtErrorEnumV0.Cases {
+			if c.Name != name {
+				continue
+			}
+			if ok && code != uint32(c.Value) {
+				return 0, false
+			}
+			code, ok = uint32(c.Value), true
+		}
+	}
+	return code, ok
+}
+
 // udt finds the declaration that a type refers to.
 func (s *Spec) udt(name string, at *path) (xdr.ScSpecEntry, error) {
 	entry, ok := s.types[name]

@@ -1,15 +1,15 @@
 // Package load drives a fixed number of callers in a closed loop and counts
 // what they saw.
 //
-// Every caller sends its next request when the last one was answered, so the
-// rate adapts to the system under test and the latencies are those at that
+// With Run every caller sends its next request when the last one was answered, so
+// the rate adapts to the system under test and the latencies are those at that
 // rate. That compares two systems under the same number of callers; it does
-// not tell how one behaves when requests arrive regardless of its answers.
+// not tell how one behaves when requests arrive regardless of its answers: see
+// Paced.
 package load
 
 import (
 	"context"
-	"errors"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -49,9 +49,6 @@ func (r *Result) Merge(other *Result) {
 	}
 }
 
-// ErrDone ends a caller's turn early, without counting as a failure.
-var ErrDone = errors.New("load: there is nothing more to do")
-
 // Request does one request of a caller, numbered from 0.
 type Request func(ctx context.Context, caller int) error
 
@@ -59,20 +56,55 @@ type Request func(ctx context.Context, caller int) error
 // at that moment is finished and counted: cutting it off would leave out the
 // slowest ones.
 func Run(ctx context.Context, callers int, d time.Duration, request Request) *Result {
+	var stop atomic.Bool
+	timer := time.AfterFunc(d, func() { stop.Store(true) })
+	defer timer.Stop()
+	return together(ctx, callers, request, func(context.Context) (time.Time, bool) {
+		return time.Now(), !stop.Load()
+	})
+}
+
+// Paced is Run at a given rate, as long as the system keeps up: the requests are
+// due at even intervals, and latency counts from when one was due. A system that
+// falls behind is seen to.
+func Paced(ctx context.Context, callers int, perSecond float64, d time.Duration, request Request) *Result {
+	var (
+		n     atomic.Int64
+		begun = time.Now()
+	)
+	return together(ctx, callers, request, func(ctx context.Context) (time.Time, bool) {
+		due := time.Duration(float64(n.Add(1)-1) / perSecond * float64(time.Second))
+		if due >= d {
+			return time.Time{}, false
+		}
+		timer := time.NewTimer(time.Until(begun.Add(due)))
+		defer timer.Stop()
+		select {
+		case <-timer.C:
+			return begun.Add(due), true
+		case <-ctx.Done():
+			return time.Time{}, false
+		}
+	})
+}
+
+// together lets callers repeat request. next says from when a request counts, or
+// that there is none.
+func together(ctx context.Context, callers int, request Request, next func(context.Context) (time.Time, bool)) *Result {
 	var (
 		wg    sync.WaitGroup
-		stop  atomic.Bool
 		each  = make([]Result, callers)
 		begun = time.Now()
 	)
 	for i := range each {
 		wg.Go(func() {
 			res := &each[i]
-			for !stop.Load() && ctx.Err() == nil {
-				from := time.Now()
-				if err := request(ctx, i); errors.Is(err, ErrDone) {
+			for ctx.Err() == nil {
+				from, more := next(ctx)
+				if !more {
 					return
-				} else if err != nil {
+				}
+				if err := request(ctx, i); err != nil {
 					res.Failed++
 					if res.First == nil {
 						res.First = err
@@ -83,9 +115,7 @@ func Run(ctx context.Context, callers int, d time.Duration, request Request) *Re
 			}
 		})
 	}
-	timer := time.AfterFunc(d, func() { stop.Store(true) })
 	wg.Wait()
-	timer.Stop()
 	all := &Result{Elapsed: time.Since(begun)}
 	for i := range each {
 		each[i].Elapsed = 0

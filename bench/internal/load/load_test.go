@@ -90,3 +90,25 @@ func TestRun(t *testing.T) {
 		}
 	})
 }
+
+func TestPacedCountsFromWhenARequestWasDue(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		// Ten are due in a second, and each takes a fifth of one.
+		slow := func(context.Context, int) error {
+			time.Sleep(200 * time.Millisecond)
+			return nil
+		}
+		res := load.Paced(t.Context(), 1, 10, time.Second, slow)
+		if res.Latency.Count() != 10 || res.Elapsed != 2*time.Second {
+			t.Errorf("%d requests in %v", res.Latency.Count(), res.Elapsed)
+		}
+		if got := res.Millis(1); got < 1100 || got > 1111 {
+			t.Errorf("the last one took %v ms since it was due", got)
+		}
+		res = load.Paced(t.Context(), 3, 10, time.Second, slow)
+		if res.Latency.Count() != 10 || res.Millis(1) > 202 {
+			t.Errorf("three callers: %d requests, %v ms", res.Latency.Count(), res.Millis(1))
+		}
+	})
+}

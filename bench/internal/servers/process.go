@@ -1,6 +1,6 @@
 // Package servers starts the throwaway servers that the benchmarks need:
 // PostgreSQL, Redis, and the HTTP servers under test. Each runs on a free port
-// of the loopback address in a temporary directory, and is gone after Stop, or
+// of the loopback address in a temporary directory, and is gone after Close, or
 // when this process dies.
 package servers
 
@@ -11,12 +11,13 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"os"
 	"os/exec"
 	"strconv"
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/onceward/onceward/postgres/pgtest"
 )
 
 // patience is how long a server may take to start, or to stop.
@@ -84,11 +85,12 @@ func start(cmd *exec.Cmd, signal syscall.Signal) (*Process, error) {
 	return p, nil
 }
 
-// PID of the process.
-func (p *Process) PID() int { return p.cmd.Process.Pid }
+// CPU is the processor time that the process has used so far, with what it has
+// started.
+func (p *Process) CPU() (time.Duration, error) { return pgtest.CPU(p.cmd.Process.Pid) }
 
-// Stop ends the process and removes its files.
-func (p *Process) Stop() error {
+// Close ends the process and removes its files.
+func (p *Process) Close() error {
 	_ = p.stdin.Close()
 	_ = p.cmd.Process.Signal(p.signal)
 	select {
@@ -122,7 +124,7 @@ func (p *Process) await(ctx context.Context, try func(context.Context) error) er
 }
 
 // giveUp stops a process that did not come up.
-func (p *Process) giveUp(err error) error { return errors.Join(err, p.Stop()) }
+func (p *Process) giveUp(err error) error { return errors.Join(err, p.Close()) }
 
 // freePort finds a port that nobody listens on. Somebody may take it before the
 // server does; it then says so.
@@ -134,19 +136,4 @@ func freePort(ctx context.Context) (string, error) {
 	}
 	defer l.Close()
 	return strconv.Itoa(l.Addr().(*net.TCPAddr).Port), nil
-}
-
-// tempDir makes a directory that belongs to uid.
-func tempDir(prefix string, uid, gid int) (dir string, remove func() error, err error) {
-	dir, err = os.MkdirTemp("", prefix)
-	if err != nil {
-		return "", nil, err
-	}
-	remove = func() error { return os.RemoveAll(dir) }
-	if uid != os.Geteuid() {
-		if err := os.Chown(dir, uid, gid); err != nil {
-			return "", nil, errors.Join(err, remove())
-		}
-	}
-	return dir, remove, nil
 }

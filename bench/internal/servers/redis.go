@@ -21,15 +21,16 @@ func Redis(ctx context.Context) (*Process, string, error) {
 			return nil, "", errors.New("no redis-server found: install the package redis-server")
 		}
 	}
-	dir, remove, err := tempDir("onceward-bench-redis-", os.Geteuid(), os.Getegid())
+	dir, err := os.MkdirTemp("", "onceward-bench-redis-")
 	if err != nil {
 		return nil, "", err
 	}
+	remove := func() error { return os.RemoveAll(dir) }
 	port, err := freePort(ctx)
 	if err != nil {
 		return nil, "", errors.Join(err, remove())
 	}
-	cmd := exec.Command(bin, "--port", port, "--bind", "127.0.0.1", "--dir", dir, //nolint:gosec,noctx // a program of the system, ended by Stop
+	cmd := exec.Command(bin, "--port", port, "--bind", "127.0.0.1", "--dir", dir, //nolint:gosec,noctx // a program of the system, ended by Close
 		"--save", "", "--appendonly", "no", "--daemonize", "no")
 	p, err := start(cmd, syscall.SIGTERM)
 	if err != nil {

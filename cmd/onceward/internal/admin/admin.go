@@ -1,5 +1,5 @@
-// Package admin serves the operator's page: the keys, and what became of
-// them. It shows; it changes nothing.
+// Package admin serves the operator's page: the keys, what became of them, and
+// the webhook messages. It shows; it changes nothing.
 //
 // It has no login of its own, so it belongs on a loopback address. Keys are
 // cut short, and neither payloads nor answers are shown.
@@ -7,7 +7,7 @@ package admin
 
 import (
 	"bytes"
-	_ "embed"
+	"embed"
 	"encoding/json"
 	"html/template"
 	"log/slog"
@@ -16,24 +16,36 @@ import (
 	"time"
 
 	"github.com/onceward/onceward"
+	"github.com/onceward/onceward/cmd/onceward/internal/operator"
+	"github.com/onceward/onceward/webhook"
 )
 
-//go:embed page.html
-var pageHTML string
+//go:embed *.html
+var files embed.FS
 
-var page = template.Must(template.New("page").Funcs(template.FuncMap{
+var templates = template.Must(template.New("").Funcs(template.FuncMap{
 	"when": func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05Z") },
-}).Parse(pageHTML))
+}).ParseFS(files, "*.html"))
 
 const pageSize = 50
 
-// Handler serves the page at / and the same list as JSON at /keys. The store
-// must be a onceward.Lister.
-func Handler(store onceward.Lister, log *slog.Logger) http.Handler {
-	p := &pages{store: store, log: log}
+// Config of the page.
+type Config struct {
+	Store onceward.Lister
+	// Webhooks are the messages of the gateway's outbox. Nil without one.
+	Webhooks *webhook.Queue
+	Logger   *slog.Logger
+}
+
+// Handler serves the keys at / and the same list as JSON at /keys, the webhook
+// messages at /webhooks and as JSON at /webhooks.json.
+func Handler(cfg Config) http.Handler {
+	p := &pages{store: cfg.Store, webhooks: cfg.Webhooks, log: cfg.Logger}
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /{$}", p.html)
-	mux.HandleFunc("GET /keys", p.json)
+	mux.HandleFunc("GET /{$}", p.html("keys.html", p.keys))
+	mux.HandleFunc("GET /keys", p.json(p.keys))
+	mux.HandleFunc("GET /webhooks", p.html("webhooks.html", p.messages))
+	mux.HandleFunc("GET /webhooks.json", p.json(p.messages))
 	return http.NewCrossOriginProtection().Handler(secured(mux))
 }
 
@@ -50,8 +62,9 @@ func secured(next http.Handler) http.Handler {
 }
 
 type pages struct {
-	store onceward.Lister
-	log   *slog.Logger
+	store    onceward.Lister
+	webhooks *webhook.Queue
+	log      *slog.Logger
 }
 
 // Row is one key as an operator sees it.
@@ -78,14 +91,14 @@ type list struct {
 	Statuses []string `json:"-"`
 }
 
-func (p *pages) list(r *http.Request) (list, error) {
+func (p *pages) keys(r *http.Request) (any, error) {
 	q := r.URL.Query()
 	res, err := p.store.List(r.Context(), onceward.ListRequest{
 		Now: time.Now(), Status: onceward.Status(q.Get("status")), Kind: q.Get("kind"),
 		Cursor: q.Get("cursor"), Limit: pageSize,
 	})
 	if err != nil {
-		return list{}, err
+		return nil, err
 	}
 	out := list{Rows: []Row{}, Next: res.Next, Status: q.Get("status"), Statuses: []string{
 		string(onceward.StatusStarted), string(onceward.StatusCompleted), string(onceward.StatusHeld),
@@ -94,6 +107,27 @@ func (p *pages) list(r *http.Request) (list, error) {
 		out.Rows = append(out.Rows, row(&res.Records[i]))
 	}
 	return out, nil
+}
+
+type messages struct {
+	operator.MessagePage
+
+	// Enabled says that the gateway has a receiver.
+	Enabled bool     `json:"enabled"`
+	Outbox  string   `json:"outbox,omitempty"`
+	State   string   `json:"-"`
+	States  []string `json:"-"`
+}
+
+func (p *pages) messages(r *http.Request) (out any, err error) {
+	q := r.URL.Query()
+	m := messages{Enabled: p.webhooks != nil, State: q.Get("state"), States: []string{operator.Pending, operator.Delivered, operator.Dead}}
+	m.Messages = []operator.MessageView{}
+	if m.Enabled {
+		m.Outbox = p.webhooks.Name()
+		m.MessagePage, err = operator.Messages(r.Context(), p.webhooks, m.State, q.Get("cursor"), pageSize)
+	}
+	return m, err
 }
 
 func row(rec *onceward.Record) Row {
@@ -123,34 +157,36 @@ func redact(key string) string {
 	return key[:min(len(key)/2, 8)] + "…"
 }
 
-func (p *pages) html(w http.ResponseWriter, r *http.Request) {
-	l, err := p.list(r)
-	if err != nil {
-		p.fail(w, err)
-		return
+func (p *pages) html(name string, list func(*http.Request) (any, error)) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		l, err := list(r)
+		var buf bytes.Buffer
+		if err == nil {
+			err = templates.ExecuteTemplate(&buf, name, l)
+		}
+		if err != nil {
+			p.fail(w, err)
+			return
+		}
+		w.Header().Set("Content-Type", "text/html; charset=utf-8")
+		p.send(w, buf.Bytes())
 	}
-	var buf bytes.Buffer
-	if err := page.Execute(&buf, l); err != nil {
-		p.fail(w, err)
-		return
-	}
-	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	p.send(w, buf.Bytes())
 }
 
-func (p *pages) json(w http.ResponseWriter, r *http.Request) {
-	l, err := p.list(r)
-	if err != nil {
-		p.fail(w, err)
-		return
+func (p *pages) json(list func(*http.Request) (any, error)) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		l, err := list(r)
+		var body []byte
+		if err == nil {
+			body, err = json.MarshalIndent(l, "", "  ")
+		}
+		if err != nil {
+			p.fail(w, err)
+			return
+		}
+		w.Header().Set("Content-Type", "application/json")
+		p.send(w, append(body, '\n'))
 	}
-	body, err := json.MarshalIndent(l, "", "  ")
-	if err != nil {
-		p.fail(w, err)
-		return
-	}
-	w.Header().Set("Content-Type", "application/json")
-	p.send(w, append(body, '\n'))
 }
 
 func (p *pages) send(w http.ResponseWriter, body []byte) {
@@ -161,5 +197,5 @@ func (p *pages) send(w http.ResponseWriter, body []byte) {
 
 func (p *pages) fail(w http.ResponseWriter, err error) {
 	p.log.Error("admin page", "err", err)
-	http.Error(w, "The keys could not be listed; the log says why.", http.StatusInternalServerError)
+	http.Error(w, "The list could not be made; the log says why.", http.StatusInternalServerError)
 }

@@ -169,7 +169,7 @@ func (c *Config) given(path string) bool { _, ok := c.doc.at[path]; return ok }
 // contractOnly and proxyOnly are the fields that mean nothing to the other
 // kind of route.
 var (
-	contractOnly = []string{"function", "args", "ignore", "signer", "budgets", "sync_timeout"}
+	contractOnly = []string{"function", "args", "ignore", "signer", "request_id", "budgets", "sync_timeout"}
 	proxyOnly    = []string{
 		"proxy_timeout", "proxy_host", "proxy_ca_file", "proxy_max_connections", "strip_prefix", "trusted_proxies",
 		"crash_policy", "status_url", "when", "methods", "fail_open", "replay_headers", "replay",

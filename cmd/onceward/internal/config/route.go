@@ -10,6 +10,7 @@ type Route struct {
 	Args        map[string]Expr `yaml:"args" vars:"request,body,principal,claims,scope" result:"json" doc:"An expression for each parameter of the function. Its type comes from the contract's own description; a member of the body, such as body.to, is passed on digit for digit."`
 	Ignore      map[string]Size `yaml:"ignore" max:"64KiB" doc:"Further members of the body: texts of at most so many bytes, compared with those of a retry but not sent to the contract."`
 	Signer      string          `yaml:"signer" doc:"Signer that authorizes the call, of chain.signers. Without one the chain does not guard against a second success."`
+	RequestID   *RequestID      `yaml:"request_id" doc:"For a contract that refuses to do the same request id twice: the id is derived from the key, and the refusal is answered with the original result."`
 	Budgets     []RouteBudget   `yaml:"budgets" maxItems:"16" doc:"Bounds on what all operations of the route use up together: 429 beyond."`
 	SyncTimeout Duration        `yaml:"sync_timeout" default:"20s" min:"10ms" max:"5m" doc:"How long a request waits for the chain before it gets 202 and Location."`
 
@@ -38,6 +39,12 @@ type Route struct {
 	Allow      *Expr    `yaml:"allow" vars:"request,principal,claims,scope" result:"bool" doc:"Requests for which this is false get 403."`
 	TTL        Duration `yaml:"ttl" min:"1m" doc:"How long answers of this route are kept. Default: operations.retention."`
 	Wait       Duration `yaml:"wait" default:"0s" min:"0s" max:"5m" doc:"How long a request waits for the answer of another one with its key. 0s answers 409 in-progress at once."`
+}
+
+// RequestID is how a contract guards itself.
+type RequestID struct {
+	Param    string   `yaml:"param" required:"true" pattern:"^[A-Za-z_][A-Za-z0-9_]{0,29}$" doc:"Parameter of the function, a BytesN<32>, that takes the id. Leave it out of args."`
+	Executed []string `yaml:"executed" required:"true" minItems:"1" maxItems:"16" pattern:"^([A-Za-z_][A-Za-z0-9_]{0,59}|[0-9]{1,10})$" doc:"Errors of the contract for an id that it has seen, such as AlreadyExecuted, or their numbers in quotes."`
 }
 
 // Compare says what makes a retry the same request.

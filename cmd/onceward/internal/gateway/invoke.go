@@ -42,11 +42,19 @@ func (c *Contracts) understand(ctx context.Context, r *Route, in *expr.Input, bo
 			return nil, &fieldError{Detail: fmt.Sprintf("argument %s: %v", param, err)}
 		}
 	}
-	values, err := c.specs[r.Contract].ArgsByName(r.Function, args)
+	var without []string
+	if r.RequestID != nil {
+		without = []string{r.RequestID.Param}
+	}
+	values, err := c.specs[r.Contract].ArgsByName(r.Function, args, without...)
 	if err != nil {
 		return nil, inBody(err, places)
 	}
-	out := &call{invocation: soroban.Invocation{Contract: r.Contract, Function: r.Function, Args: values, Signer: r.Signer}}
+	id, err := c.requestID(r)
+	if err != nil {
+		return nil, err
+	}
+	out := &call{invocation: soroban.Invocation{Contract: r.Contract, Function: r.Function, Args: values, Signer: r.Signer, RequestID: id}}
 	if raw, ok := given[r.Options.BodyKey]; ok && r.Options.BodyKey != "" {
 		_ = json.Unmarshal(raw, &out.bodyKey) // the middleware refuses what is no text
 	}
@@ -151,14 +159,14 @@ func (r *Route) natural(ctx context.Context, c *Contracts, in *expr.Input, args 
 	if err != nil {
 		return nil, err
 	}
-	parts := make([]string, len(r.NaturalKey))
+	inputs, parts := r.inputs(fn), make([]string, len(r.NaturalKey))
 	for i, p := range r.NaturalKey {
-		at := slices.IndexFunc(fn.Inputs, func(param contractspec.Param) bool {
+		at := slices.IndexFunc(inputs, func(param contractspec.Param) bool {
 			return strings.TrimSpace(r.Args[param.Name].Source) == strings.TrimSpace(p.Source)
 		})
 		if at >= 0 {
 			if parts[i], err = xdr.MarshalBase64(args[at]); err != nil {
-				return nil, fmt.Errorf("encoding %s: %w", fn.Inputs[at].Name, err)
+				return nil, fmt.Errorf("encoding %s: %w", inputs[at].Name, err)
 			}
 			continue
 		}

@@ -37,15 +37,15 @@ func (c *Contracts) checkLimits(r *Route) error {
 		if l.Budget == nil {
 			errs = append(errs, errors.New("a limit has no budget"))
 		}
-		if l.Param != "" && !hasInteger(fn, l.Param) {
+		if l.Param != "" && !hasInteger(r.inputs(fn), l.Param) {
 			errs = append(errs, fmt.Errorf("%s has no integer parameter %q to limit", r.Function, l.Param))
 		}
 	}
 	return errors.Join(errs...)
 }
 
-func hasInteger(fn contractspec.Function, name string) bool {
-	for _, p := range fn.Inputs {
+func hasInteger(params []contractspec.Param, name string) bool {
+	for _, p := range params {
 		switch p.Type.Type {
 		case xdr.ScSpecTypeScSpecTypeU32, xdr.ScSpecTypeScSpecTypeI32, xdr.ScSpecTypeScSpecTypeU64, xdr.ScSpecTypeScSpecTypeI64,
 			xdr.ScSpecTypeScSpecTypeU128, xdr.ScSpecTypeScSpecTypeI128, xdr.ScSpecTypeScSpecTypeU256, xdr.ScSpecTypeScSpecTypeI256:
@@ -89,7 +89,7 @@ func (g *Gateway) amount(r *Route, l Limit, inv soroban.Invocation) (*big.Int, e
 	if err != nil {
 		return nil, err
 	}
-	for i, p := range fn.Inputs {
+	for i, p := range r.inputs(fn) {
 		if p.Name != l.Param || i >= len(inv.Args) {
 			continue
 		}

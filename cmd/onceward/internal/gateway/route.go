@@ -47,6 +47,8 @@ type Route struct {
 	Ignore map[string]int
 	// Signer names the account that authorizes the call.
 	Signer string
+	// RequestID is set when the function takes one.
+	RequestID *RequestID
 	// NaturalKey identifies the operation whatever key the client sends. Empty
 	// for none.
 	NaturalKey []*expr.Program
@@ -98,8 +100,11 @@ func (c *Contracts) check(r *Route) error {
 		return err
 	}
 	var errs []error
+	if _, err := c.requestID(r); err != nil {
+		errs = append(errs, err)
+	}
 	wanted := make(map[string]bool)
-	for _, p := range fn.Inputs {
+	for _, p := range r.inputs(fn) {
 		wanted[p.Name] = true
 		arg, ok := r.Args[p.Name]
 		if !ok {
@@ -110,7 +115,7 @@ func (c *Contracts) check(r *Route) error {
 		}
 	}
 	for _, param := range slices.Sorted(maps.Keys(r.Args)) {
-		if !wanted[param] {
+		if !wanted[param] && (r.RequestID == nil || param != r.RequestID.Param) {
 			errs = append(errs, fmt.Errorf("args.%s: %s has no such parameter", param, r.Function))
 		}
 	}

@@ -36,8 +36,8 @@ func (b *builder) addContract(r *gateway.Route) error {
 	properties, required := object{}, []string{}
 	for _, p := range fn.Inputs {
 		arg := r.Args[p.Name]
-		if len(arg.Path) != 1 {
-			continue // computed, not sent as it is
+		if arg == nil || len(arg.Path) != 1 {
+			continue // computed or derived, not sent as it is
 		}
 		member := arg.Path[0]
 		schema := t.schema(p.Type)

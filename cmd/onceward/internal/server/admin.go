@@ -6,10 +6,22 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+
+	"github.com/onceward/onceward"
+	"github.com/onceward/onceward/cmd/onceward/internal/admin"
 )
 
 // adminUser is the name that a browser asks for beside the token.
 const adminUser = "onceward"
+
+// adminPage says what the operator's page shows.
+func (s *Server) adminPage(store onceward.Lister) admin.Config {
+	cfg := admin.Config{Store: store, Logger: s.log}
+	if s.outbox != nil {
+		cfg.Webhooks = s.outbox.Queue()
+	}
+	return cfg
+}
 
 // guardAdmin asks for the token of the operator's page, if there is one.
 func (s *Server) guardAdmin(next http.Handler) (http.Handler, error) {

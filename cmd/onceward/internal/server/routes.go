@@ -56,6 +56,9 @@ func (s *Server) contractRoute(out *gateway.Route, r *config.Route) error {
 	for _, e := range r.NaturalKey {
 		out.NaturalKey = append(out.NaturalKey, e.Program)
 	}
+	if id := r.RequestID; id != nil {
+		out.RequestID = &gateway.RequestID{Param: id.Param, Executed: id.Executed}
+	}
 	for i, b := range r.Budgets {
 		budget, err := s.budget(fmt.Sprintf("route %s %d", budgetOwner(r.Kind()), i), b.Limit, b.Window.Std())
 		if err != nil {

@@ -211,7 +211,7 @@ func (s *Server) Start(group *serving.Group) error {
 	if !ok {
 		return errors.New("the store cannot list its records")
 	}
-	page, err := s.guardAdmin(s.withMetrics(admin.Handler(lister, s.log)))
+	page, err := s.guardAdmin(s.withMetrics(admin.Handler(s.adminPage(lister))))
 	if err != nil {
 		return err
 	}

@@ -1,0 +1,101 @@
+package main
+
+import (
+	"errors"
+	"io"
+
+	"github.com/onceward/onceward"
+	"github.com/onceward/onceward/cmd/onceward/internal/operator"
+	"github.com/onceward/onceward/webhook"
+)
+
+type webhooksCommand struct {
+	List      webhooksList      `cmd:"" help:"List messages: what waits, what was delivered, what was given up."`
+	Redeliver webhooksRedeliver `cmd:"" help:"Make a message that was given up due again, for one attempt."`
+}
+
+// outboxFlags name an outbox of the store.
+type outboxFlags struct {
+	Name string `default:"default" env:"-" help:"Name of the outbox, webhook.name of the gateways' file (${default})."`
+}
+
+func (f *outboxFlags) queue(store onceward.Store) (*webhook.Queue, error) {
+	q, err := webhook.OpenQueue(store, f.Name)
+	if err != nil {
+		return nil, usagef("--name is of a-z, 0-9 and -, as webhook.name")
+	}
+	return q, nil
+}
+
+type webhooksList struct {
+	storeFlags
+	outputFlags
+	outboxFlags
+
+	State  string `enum:",pending,delivered,dead" default:"" env:"-" placeholder:"STATE" help:"Only pending, delivered or dead ones: dead ones have used up their attempts."`
+	Limit  int    `default:"50" env:"-" help:"Size of a page, at most 1000 (${default})."`
+	Cursor string `env:"-" help:"Where the page begins, as the page before said."`
+}
+
+// Run implements the command.
+func (c *webhooksList) Run(p *process) error {
+	if c.Limit < 1 || c.Limit > operator.MaxLimit {
+		return usagef("--limit is 1 to %d", operator.MaxLimit)
+	}
+	return c.with(p, "", true, func(d *desk) error {
+		q, err := c.queue(d.store)
+		if err != nil {
+			return err
+		}
+		page, err := operator.Messages(p.ctx, q, c.State, c.Cursor, c.Limit)
+		if err != nil {
+			return err
+		}
+		return c.show(p, page, func(w io.Writer) {
+			if len(page.Messages) == 0 {
+				row(w, "There are none in outbox "+c.Name+"; --name is webhook.name of the gateways' file.")
+				return
+			}
+			row(w, "MESSAGE", "STATE", "ATTEMPTS", "TYPE", "OPERATION", "CREATED", "NEXT", "ENDED", "REASON")
+			for _, m := range page.Messages {
+				row(w, m.ID, m.State, m.Attempts, dash(m.Type), dash(m.OperationID), when(m.Created), when(m.Next), when(m.Ended), dash(m.Reason))
+			}
+			more(w, page.Next)
+		})
+	})
+}
+
+type webhooksRedeliver struct {
+	storeFlags
+	outputFlags
+	changeFlags
+	outboxFlags
+
+	ID string `arg:"" name:"message-id" help:"ID of the message, as webhooks list shows it."`
+}
+
+// Run implements the command.
+func (c *webhooksRedeliver) Run(p *process) error {
+	return c.with(p, c.Actor, true, func(d *desk) error {
+		q, err := c.queue(d.store)
+		if err != nil {
+			return err
+		}
+		err = d.Audited(p.ctx, "webhooks redeliver", c.Name+" "+c.ID, c.Reason, func() (string, error) {
+			return "", q.Redeliver(p.ctx, c.ID)
+		})
+		switch {
+		case errors.Is(err, onceward.ErrNotHeld):
+			return usagef("message %s is not dead: it was delivered, or is still being tried", c.ID)
+		case errors.Is(err, onceward.ErrNotFound):
+			return usagef("outbox %s has no message %s; see onceward webhooks list", c.Name, c.ID)
+		case err != nil:
+			return err
+		}
+		result := struct {
+			ID    string `json:"id"`
+			State string `json:"state"`
+		}{c.ID, operator.Pending}
+		return c.show(p, result, func(w io.Writer) { row(w, result.ID, result.State) })
+	})
+}
