@@ -107,7 +107,8 @@ type CompleteRequest struct {
 	// Response is the answer of a completed record, nil for a held one.
 	Response *Response
 	// Reason says why a record is held.
-	Reason    string
+	Reason string
+	// ExpiresAt of the record; Never for a held one, which waits for an operator.
 	ExpiresAt time.Time
 }
 

@@ -5,7 +5,17 @@ go 1.26.0
 require (
 	github.com/anishathalye/porcupine v1.3.1
 	github.com/dunglas/httpsfv v1.1.2
+	github.com/jackc/pgx/v5 v5.12.0
 	github.com/onceward/onceward v0.0.0
+	github.com/onceward/onceward/postgres v0.0.0
+)
+
+require (
+	github.com/jackc/pgpassfile v1.0.0 // indirect
+	github.com/jackc/pgservicefile v0.0.0-20240606120523-5a60cdf6a761 // indirect
+	github.com/jackc/puddle/v2 v2.2.3 // indirect
+	golang.org/x/sync v0.24.0 // indirect
+	golang.org/x/text v0.41.0 // indirect
 )
 
 require (
@@ -21,4 +31,7 @@ require (
 	modernc.org/sqlite v1.62.0
 )
 
-replace github.com/onceward/onceward => ..
+replace (
+	github.com/onceward/onceward => ..
+	github.com/onceward/onceward/postgres => ../postgres
+)

@@ -14,6 +14,8 @@ import (
 	"github.com/onceward/onceward"
 	"github.com/onceward/onceward/memstore"
 	"github.com/onceward/onceward/oncetest"
+	"github.com/onceward/onceward/postgres"
+	"github.com/onceward/onceward/postgres/pgtest"
 	"github.com/onceward/onceward/sqlitestore"
 )
 
@@ -184,6 +186,55 @@ func TestTortureLinearizableSQLite(t *testing.T) {
 	for _, batch := range []int{1, 3, 256} {
 		checkConcurrent(t, 1, func() onceward.Store { return openSQLite(t, sqlitestore.Config{MaxBatch: batch}) })
 	}
+}
+
+// The same clients on PostgreSQL, as one store and as two processes' worth of
+// them on the same tables.
+func TestTortureLinearizablePostgres(t *testing.T) {
+	t.Parallel()
+	checkConcurrent(t, 1, func() onceward.Store {
+		return openPostgres(t, tables(t, pgtest.Database(t), postgres.MigrateConfig{}))
+	})
+	checkConcurrent(t, 1, func() onceward.Store {
+		low, high := halves(t)
+		return routed(t, low, high)
+	})
+	checkConcurrent(t, 1, func() onceward.Store {
+		pool := tables(t, pgtest.Database(t), postgres.MigrateConfig{})
+		return &alternating{stores: []onceward.Store{openPostgres(t, pool), openPostgres(t, pool)}}
+	})
+}
+
+// alternating sends every call to the next of several stores.
+type alternating struct {
+	stores []onceward.Store
+	n      atomic.Uint32
+}
+
+func (a *alternating) next() onceward.Store { return a.stores[int(a.n.Add(1))%len(a.stores)] }
+
+func (a *alternating) Claim(ctx context.Context, req onceward.ClaimRequest) (onceward.ClaimResult, error) {
+	return a.next().Claim(ctx, req)
+}
+
+func (a *alternating) Renew(ctx context.Context, req onceward.RenewRequest) error {
+	return a.next().Renew(ctx, req)
+}
+
+func (a *alternating) Checkpoint(ctx context.Context, req onceward.CheckpointRequest) error {
+	return a.next().Checkpoint(ctx, req)
+}
+
+func (a *alternating) Complete(ctx context.Context, req onceward.CompleteRequest) error {
+	return a.next().Complete(ctx, req)
+}
+
+func (a *alternating) Release(ctx context.Context, req onceward.ReleaseRequest) error {
+	return a.next().Release(ctx, req)
+}
+
+func (a *alternating) Get(ctx context.Context, req onceward.GetRequest) (onceward.Record, error) {
+	return a.next().Get(ctx, req)
 }
 
 // lossy acknowledges some writes that it does not make.

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/onceward/onceward"
+	"github.com/onceward/onceward/postgres/pgtest"
 	"github.com/onceward/onceward/sqlitestore"
 )
 
@@ -35,7 +36,7 @@ func TestMain(m *testing.M) {
 	if os.Getenv(orderEnv) != "" {
 		orderUntilKilled()
 	}
-	os.Exit(m.Run())
+	os.Exit(pgtest.Main(m))
 }
 
 // write claims and completes keys and reports each acknowledgement in a line:

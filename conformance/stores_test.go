@@ -15,7 +15,8 @@ import (
 
 func TestSQLite(t *testing.T) {
 	t.Parallel()
-	oncetest.Run(t, func(t *testing.T) onceward.Store { return openSQLite(t, sqlitestore.Config{}) }, oncetest.Abilities()...)
+	oncetest.Run(t, func(t *testing.T) onceward.Store { return openSQLite(t, sqlitestore.Config{}) },
+		append(oncetest.Abilities(), oncetest.Transactor)...)
 }
 
 // openSQLite returns a store in a new file, on the driver that the binary uses.

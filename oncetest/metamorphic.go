@@ -13,8 +13,8 @@ import (
 )
 
 // Metamorphic plays one random sequence of operations on a new store of every
-// factory, and fails at the first answer in which two of them differ. The
-// stores must have every optional ability. The seed is printed; give it again
+// factory, and fails at the first answer in which two of them differ. Tokens may
+// differ, as long as they grow. The stores must have all Abilities. The seed is printed; give it again
 // to repeat the sequence, or 0 to draw a new one.
 func Metamorphic(t *testing.T, seed uint64, steps int, factories ...func(t *testing.T) onceward.Store) {
 	t.Helper()
@@ -78,18 +78,22 @@ func classOf(err error) string {
 
 func metamorphic(ctx context.Context, seed uint64, steps int, stores []onceward.Store) error {
 	seq := newSequence(seed, 4)
+	var numbered []onceward.Store
+	for _, s := range stores {
+		numbered = append(numbered, newOrdinals(s))
+	}
 	var history []string
 	for n := range steps {
 		st := seq.step()
-		first := st.do(ctx, stores[0])
+		first := st.do(ctx, numbered[0])
 		history = append(history, fmt.Sprintf("%4d %s → %v", n, st.what, first))
 		if first.won {
 			seq.claims = append(seq.claims, first.records[0].Claim())
 		}
-		for i, s := range stores[1:] {
+		for i, s := range numbered[1:] {
 			if got := st.do(ctx, s); !got.equal(first) {
 				return fmt.Errorf("step %d: %s\n%T says %v\n%T (store %d) says %v\nthe last steps:\n%s", n, st.what,
-					stores[0], first, s, i+1, got, strings.Join(history[max(0, len(history)-12):], "\n"))
+					stores[0], first, stores[i+1], i+1, got, strings.Join(history[max(0, len(history)-12):], "\n"))
 			}
 		}
 	}
@@ -137,11 +141,13 @@ func writeStep(what string, write func(context.Context, onceward.Store) error) s
 
 // sweepStep sweeps everything: which of the expired records a bounded sweep
 // takes first is the store's own affair.
+// sweepStep does not compare how many were deleted: a released record may be gone
+// before, an expired one may be left for a later sweep. Nobody may notice either.
 func (s *sequence) sweepStep() step {
 	req := onceward.SweepRequest{Now: s.now, Limit: 1000}
 	return step{fmt.Sprintf("Sweep %+v", req), func(ctx context.Context, st onceward.Store) answer {
-		res, err := st.(onceward.Sweeper).Sweep(ctx, req) // Metamorphic found the ability
-		return answer{class: classOf(err), number: res.Deleted}
+		_, err := st.(onceward.Sweeper).Sweep(ctx, req) // Metamorphic found the ability
+		return answer{class: classOf(err)}
 	}}
 }
 

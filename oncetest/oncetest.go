@@ -17,10 +17,17 @@ const (
 	LapsedLister Ability = "LapsedLister"
 	Finder       Ability = "Finder"
 	Lister       Ability = "Lister"
+	Transactor   Ability = "Transactor"
+	Waker        Ability = "Waker"
 )
 
-// Abilities returns all of them, for Run.
+// Abilities returns those that the engine needs to sweep, recover and list, for
+// Run.
 func Abilities() []Ability { return []Ability{Sweeper, LapsedLister, Finder, Lister} }
+
+// Everything returns all abilities: also those of a store on a database that
+// keeps other rows, and that other processes share.
+func Everything() []Ability { return append(Abilities(), Transactor, Waker) }
 
 // has reports whether the store has the ability.
 func has(s onceward.Store, a Ability) bool {
@@ -34,6 +41,10 @@ func has(s onceward.Store, a Ability) bool {
 		_, ok = s.(onceward.Finder)
 	case Lister:
 		_, ok = s.(onceward.Lister)
+	case Transactor:
+		_, ok = s.(onceward.Transactor)
+	case Waker:
+		_, ok = s.(onceward.Waker)
 	}
 	return ok
 }
@@ -51,7 +62,7 @@ type contract struct {
 func Run(t *testing.T, factory func(t *testing.T) onceward.Store, require ...Ability) {
 	t.Helper()
 	probe := factory(t)
-	for _, a := range Abilities() {
+	for _, a := range Everything() {
 		switch {
 		case has(probe, a):
 		case slices.Contains(require, a):
@@ -72,6 +83,8 @@ func Run(t *testing.T, factory func(t *testing.T) onceward.Store, require ...Abi
 		{"Payload", payloadCases()},
 		{"Sweep", sweepCases()},
 		{"Listing", listingCases()},
+		{"Transaction", transactionCases()},
+		{"Wake", wakeCases()},
 		{"Concurrent", concurrentCases()},
 	} {
 		for _, c := range group.cases {

@@ -104,7 +104,8 @@ func (s *sequence) complete() onceward.CompleteRequest {
 	req := onceward.CompleteRequest{Claim: s.held(), Now: s.now, Status: onceward.StatusCompleted, ExpiresAt: s.soon()}
 	switch {
 	case s.chance(3):
-		req.Status, req.Reason = onceward.StatusHeld, "nobody knows"
+		// It waits for an operator, however long.
+		req.Status, req.Reason, req.ExpiresAt = onceward.StatusHeld, "nobody knows", onceward.Never
 	case s.chance(4):
 		req.Response = &onceward.Response{Status: 201, Tombstone: true}
 	default:

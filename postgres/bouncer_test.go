@@ -22,7 +22,7 @@ func TestContractBehindPgBouncer(t *testing.T) {
 		t.Run(mode, func(t *testing.T) {
 			t.Parallel()
 			pool := connect(t, pgtest.Bouncer(t, pgtest.Database(t))+"&default_query_exec_mode="+mode)
-			oncetest.Run(t, func(t *testing.T) onceward.Store { return fresh(t, pool, postgres.MigrateConfig{}) }, oncetest.Abilities()...)
+			oncetest.Run(t, func(t *testing.T) onceward.Store { return fresh(t, pool, postgres.MigrateConfig{}) }, oncetest.Everything()...)
 		})
 	}
 }

@@ -39,6 +39,10 @@ type Config struct {
 	// in transaction mode there are no notifications. Default: where the pool
 	// connects. Without wake-ups waiting requests poll.
 	Listen *pgx.ConnConfig
+	// DespiteLosses writes although others have noticed a loss of writes that
+	// nobody has acknowledged. It is for the program with which an operator does
+	// that, and writes down who and why; never for one that runs operations.
+	DespiteLosses bool
 	// NoWakeups neither listens for nor sends wake-ups.
 	NoWakeups bool
 }

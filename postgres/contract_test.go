@@ -24,8 +24,8 @@ func fresh(t *testing.T, pool *pgxpool.Pool, cfg postgres.MigrateConfig) *postgr
 	return open(t, pool, postgres.Config{Schema: cfg.Schema, Writers: 2})
 }
 
-// TestContract runs on a throwaway server, or where ONCEWARD_DSN says; there on
-// distributed tables if Citus is installed.
+// TestContract runs on a throwaway server, or where ONCEWARD_DSN says: on plain
+// and on partitioned tables, and where Citus is installed on distributed ones.
 func TestContract(t *testing.T) {
 	t.Parallel()
 	dsn := os.Getenv("ONCEWARD_DSN")
@@ -33,14 +33,20 @@ func TestContract(t *testing.T) {
 		dsn = pgtest.Database(t)
 	}
 	pool := connect(t, dsn)
-	var cfg postgres.MigrateConfig
-	cfg.Distribute = query[bool](t, pool, "SELECT count(*) > 0 FROM pg_extension WHERE extname = 'citus'")[0]
-	t.Logf("distributed: %v", cfg.Distribute)
-	oncetest.Run(t, func(t *testing.T) onceward.Store {
-		s := fresh(t, pool, cfg)
-		t.Cleanup(func() { dropSchema(t, pool, s.Schema()) })
-		return s
-	}, oncetest.Abilities()...)
+	modes := map[string]postgres.MigrateConfig{"plain": {}, "partitioned": {Partition: true, Buckets: 4}}
+	if query[bool](t, pool, "SELECT count(*) > 0 FROM pg_extension WHERE extname = 'citus'")[0] {
+		modes = map[string]postgres.MigrateConfig{"distributed": {Distribute: true}}
+	}
+	for name, cfg := range modes {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			oncetest.Run(t, func(t *testing.T) onceward.Store {
+				s := fresh(t, pool, cfg)
+				t.Cleanup(func() { dropSchema(t, pool, s.Schema()) })
+				return s
+			}, oncetest.Everything()...)
+		})
+	}
 }
 
 // dropSchema leaves nothing behind on a server that is not ours.

@@ -16,6 +16,7 @@ type layout struct {
 	buckets     int
 	slots       uint64
 	distributed bool
+	partitioned bool
 }
 
 type queryer interface {
@@ -27,8 +28,10 @@ type queryer interface {
 func queryLayout(ctx context.Context, q queryer, schema string) (layout, error) {
 	var l layout
 	var slots int64
-	err := q.QueryRow(ctx, "SELECT version, ready, buckets, slots, distributed FROM "+quote(schema)+".onceward_schema").
-		Scan(&l.version, &l.ready, &l.buckets, &slots, &l.distributed)
+	err := q.QueryRow(ctx, "SELECT version, ready, buckets, slots, distributed, "+
+		"coalesce((SELECT relkind = 'p' FROM pg_class WHERE oid = to_regclass($1)), false) FROM "+quote(schema)+".onceward_schema",
+		quote(schema)+"."+keysTable).
+		Scan(&l.version, &l.ready, &l.buckets, &slots, &l.distributed, &l.partitioned)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return layout{}, nil
 	}
@@ -66,8 +69,10 @@ func (l layout) compatible(cfg MigrateConfig, known int) error {
 	case l.version > known:
 		return fmt.Errorf("%w: it has version %d and this program knows versions up to %d; run the newer program",
 			ErrSchema, l.version, known)
-	case l.distributed != cfg.Distribute:
-		return fmt.Errorf("%w: distributed is %t and cannot be changed; make new tables in another schema", ErrSchema, l.distributed)
+	case cfg.Distribute && !l.distributed:
+		return fmt.Errorf("%w: its tables are not distributed, which cannot be changed; make new ones in another schema", ErrSchema)
+	case cfg.Partition && !l.partitioned:
+		return fmt.Errorf("%w: its table has no partitions, which cannot be changed; make new ones in another schema", ErrSchema)
 	case cfg.Buckets != 0 && l.buckets != cfg.Buckets:
 		return fmt.Errorf("%w: it has %d buckets and cannot be changed to %d; make new tables in another schema",
 			ErrSchema, l.buckets, cfg.Buckets)

@@ -55,15 +55,21 @@ func Losses(ctx context.Context, pool *pgxpool.Pool, schema string) ([]Loss, err
 	return losses, explain("reading losses", err)
 }
 
-// AcknowledgeLosses lets all stores write again. Before it, decide what to do
-// about the operations that Losses speaks of: their clients have had an answer,
-// and a retry would run them again. It returns how many were acknowledged.
-func AcknowledgeLosses(ctx context.Context, pool *pgxpool.Pool, schema string) (int, error) {
+// AcknowledgeLosses lets all stores write again, once no loss is left that
+// nobody has acknowledged. Before it, decide what to do about the operations
+// that Losses speaks of: their clients have had an answer, and a retry would run
+// them again. Name the losses that were looked at; none means all there are. It
+// returns how many were acknowledged.
+func AcknowledgeLosses(ctx context.Context, pool *pgxpool.Pool, schema string, losses ...onceward.Owner) (int, error) {
 	schema = cmp.Or(schema, defaultSchema)
 	if err := validSchema(schema); err != nil {
 		return 0, err
 	}
-	ct, err := pool.Exec(ctx, text("loss_acknowledge", schema), time.Now())
+	var ids []pgtype.UUID
+	for _, id := range losses {
+		ids = append(ids, pgUUID(id))
+	}
+	ct, err := pool.Exec(ctx, text("loss_acknowledge", schema), time.Now(), ids)
 	return int(ct.RowsAffected()), explain("acknowledging losses", err)
 }
 
@@ -132,7 +138,7 @@ func (w *writer) reconsider(ctx context.Context, conn *pgx.Conn, now bool) error
 		return explain("reading losses", err)
 	}
 	switch {
-	case l == nil && open > 0:
+	case l == nil && open > 0 && !w.cfg.DespiteLosses:
 		m.mu.Lock()
 		defer m.mu.Unlock()
 		if m.loss == nil {

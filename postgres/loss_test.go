@@ -101,7 +101,18 @@ func afterALoss(t *testing.T, s *postgres.Store, dsn string) {
 	if err != nil || len(losses) != 1 || !losses[0].Acknowledged.IsZero() || !strings.Contains(losses[0].Detail, "acknowledged from") {
 		t.Fatalf("losses %+v, %v", losses, err)
 	}
-	if n, err := postgres.AcknowledgeLosses(t.Context(), pool, ""); err != nil || n != 1 {
+	if n, err := postgres.AcknowledgeLosses(t.Context(), pool, "", onceward.NewOwner()); err != nil || n != 0 {
+		t.Fatalf("acknowledged %d of a name that is none, %v", n, err)
+	}
+	// Only the program with which an operator does so writes before.
+	tool := open(t, pool, postgres.Config{DespiteLosses: true})
+	if err := errors.Join(tool.Ready(t.Context()), complete(t.Context(), tool, "audit")); err != nil {
+		t.Errorf("the operator's program: %v", err)
+	}
+	if err := s.Ready(t.Context()); !errors.Is(err, postgres.ErrWritesLost) || !strings.Contains(err.Error(), "onceward losses list") {
+		t.Errorf("Ready says no more what to do: %v", err)
+	}
+	if n, err := postgres.AcknowledgeLosses(t.Context(), pool, "", losses[0].ID); err != nil || n != 1 {
 		t.Fatalf("acknowledged %d, %v", n, err)
 	}
 	for i, s := range []*postgres.Store{s, other} {

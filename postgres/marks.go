@@ -90,7 +90,7 @@ func (m *marks) writable() error {
 	if m.loss == nil {
 		return nil
 	}
-	return fmt.Errorf("%w: %s; nothing is written until somebody acknowledges that", ErrWritesLost, m.loss.detail)
+	return fmt.Errorf("%w: %s; nothing is written until an operator acknowledges it: see `onceward losses list`, or postgres.Losses", ErrWritesLost, m.loss.detail)
 }
 
 // check compares the database's counts with our own.

@@ -31,6 +31,11 @@ type MigrateConfig struct {
 	// Distribute makes the tables distributed ones by bucket, on Citus. Fixed
 	// at creation.
 	Distribute bool
+	// Partition divides the table of the records into one partition for each
+	// bucket, so that what works on a whole table, vacuum first, works on a
+	// smaller one: for billions of records, with more Buckets than the default.
+	// Fixed at creation.
+	Partition bool
 	// Slots that this database keeps, for a Router. Default all.
 	Slots []int
 	// Grant names the role that programs run under, which gets the rights that
@@ -43,6 +48,8 @@ type MigrateConfig struct {
 func (c MigrateConfig) withDefaults(have layout) MigrateConfig {
 	c.Schema = cmp.Or(c.Schema, defaultSchema)
 	c.Buckets = cmp.Or(c.Buckets, have.buckets)
+	c.Distribute = c.Distribute || have.distributed
+	c.Partition = c.Partition || have.partitioned
 	if c.Buckets == 0 {
 		c.Buckets = 2
 		if c.Distribute {
@@ -55,6 +62,9 @@ func (c MigrateConfig) withDefaults(have layout) MigrateConfig {
 func (c MigrateConfig) validate() error {
 	if c.Buckets < 0 || c.Buckets > Slots || c.Buckets&(c.Buckets-1) != 0 {
 		return fmt.Errorf("postgres: Buckets is %d; use a power of two up to %d", c.Buckets, Slots)
+	}
+	if c.Distribute && c.Partition {
+		return errors.New("postgres: Distribute and Partition exclude each other: Citus has a table of its own for each bucket")
 	}
 	for _, slot := range c.Slots {
 		if slot < 0 || slot >= Slots {
@@ -213,7 +223,7 @@ func (m *migrator) apply(ctx context.Context) error {
 	if !have.ready {
 		for _, step := range m.steps {
 			for _, index := range step.indexes {
-				if err := m.ensureIndex(ctx, index); err != nil {
+				if err := m.ensureIndex(ctx, index.in(m.cfg)); err != nil {
 					return err
 				}
 			}
@@ -242,6 +252,9 @@ func (m *migrator) ensureIndex(ctx context.Context, x index) error {
 	if err != nil {
 		return err
 	}
+	if m.cfg.Partition && x.table == keysTable && (rows || there) {
+		return m.ensurePartitions(ctx, x, there)
+	}
 	if there {
 		if _, err := m.work.Exec(ctx, "DROP INDEX CONCURRENTLY "+quote(m.cfg.Schema)+"."+quote(x.name)); err != nil {
 			return err
@@ -249,4 +262,44 @@ func (m *migrator) ensureIndex(ctx context.Context, x index) error {
 	}
 	_, err = m.work.Exec(ctx, x.create(m.cfg.Schema, rows))
 	return err
+}
+
+// ensurePartitions builds an index of a partitioned table, which cannot be built
+// concurrently as a whole: first that of every partition, then they are put
+// together, and the whole is valid when the last one is in it.
+func (m *migrator) ensurePartitions(ctx context.Context, x index, there bool) error {
+	schema := quote(m.cfg.Schema)
+	if !there {
+		whole := fmt.Sprintf("CREATE INDEX %s ON ONLY %s.%s %s", quote(x.name), schema, quote(x.table), x.columns)
+		if err := m.execBriefly(ctx, whole); err != nil {
+			return err
+		}
+	}
+	for bucket := range m.cfg.Buckets {
+		part := x.on(bucket)
+		if err := m.ensureIndex(ctx, part); err != nil {
+			return err
+		}
+		attach := fmt.Sprintf("ALTER INDEX %s.%s ATTACH PARTITION %s.%s", schema, quote(x.name), schema, quote(part.name))
+		if err := m.execBriefly(ctx, attach); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// briefly is how long traffic may have to wait for a migration.
+const briefly = 500 * time.Millisecond
+
+// execBriefly runs what needs a lock that stands in the way of writers. While it
+// waits for a long transaction everybody else waits behind it: it gives up early
+// and tries again.
+func (m *migrator) execBriefly(ctx context.Context, sql string) error {
+	script := fmt.Sprintf("SET LOCAL lock_timeout = '%dms';\n%s;", briefly.Milliseconds(), sql)
+	for {
+		err := m.exec(ctx, script)
+		if codeOf(err) != codeLockNotAvailable || !sleep(ctx, briefly+rand.N(briefly)) { //nolint:gosec // jitter
+			return err
+		}
+	}
 }

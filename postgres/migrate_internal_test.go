@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -26,8 +27,17 @@ func newDatabase(t *testing.T) *pgxpool.Pool {
 // still open, would block a plain CREATE INDEX, and the index any other writer.
 func TestIndexesAreBuiltConcurrently(t *testing.T) {
 	t.Parallel()
+	for name, partition := range map[string]bool{"on a table": false, "on partitions": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			buildConcurrently(t, MigrateConfig{Schema: defaultSchema, Partition: partition})
+		})
+	}
+}
+
+func buildConcurrently(t *testing.T, cfg MigrateConfig) {
+	t.Helper()
 	pool := newDatabase(t)
-	cfg := MigrateConfig{Schema: defaultSchema}
 	if err := migrate(t.Context(), pool, cfg, migrations); err != nil {
 		t.Fatal(err)
 	}
@@ -39,10 +49,14 @@ func TestIndexesAreBuiltConcurrently(t *testing.T) {
 		t.Fatal(err)
 	}
 	// The leftover of a build that was interrupted.
-	if _, err := pool.Exec(t.Context(), `CREATE INDEX onceward_second ON onceward_keys (kind)`); err != nil {
+	leftover, on := "onceward_second", keysTable
+	if cfg.Partition {
+		leftover, on = partition(leftover, 0), partition(on, 0)
+	}
+	if _, err := pool.Exec(t.Context(), `CREATE INDEX `+leftover+` ON `+on+` (policy)`); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := pool.Exec(t.Context(), `UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'onceward_second'::regclass`); err != nil {
+	if _, err := pool.Exec(t.Context(), `UPDATE pg_index SET indisvalid = false WHERE indexrelid = '`+leftover+`'::regclass`); err != nil {
 		t.Fatal(err)
 	}
 	tx, err := pool.Begin(t.Context())
@@ -68,11 +82,13 @@ func TestIndexesAreBuiltConcurrently(t *testing.T) {
 	if err := <-done; err != nil {
 		t.Fatal(err)
 	}
-	var def string
-	var valid bool
-	err = pool.QueryRow(t.Context(), "SELECT pg_get_indexdef(indexrelid), indisvalid FROM pg_index WHERE indexrelid = 'onceward_second'::regclass").Scan(&def, &valid)
-	if err != nil || !valid || !strings.Contains(def, "(bucket, kind)") {
-		t.Errorf("the index is %s, valid %v, %v", def, valid, err)
+	for _, name := range []string{"onceward_second", leftover} {
+		var def string
+		var valid bool
+		err = pool.QueryRow(t.Context(), "SELECT pg_get_indexdef(indexrelid), indisvalid FROM pg_index WHERE indexrelid = to_regclass($1)", name).Scan(&def, &valid)
+		if err != nil || !valid || !strings.Contains(def, "kind)") {
+			t.Errorf("the index is %s, valid %v, %v", def, valid, err)
+		}
 	}
 	l, err := queryLayout(t.Context(), pool, defaultSchema)
 	if err != nil || l.version != 2 || !l.ready {
@@ -86,16 +102,21 @@ func TestIndexesAreBuiltConcurrently(t *testing.T) {
 // awaitBuild waits until an index is being built and waits for somebody.
 func awaitBuild(t *testing.T, pool *pgxpool.Pool) {
 	t.Helper()
-	for {
+	deadline := time.Now().Add(60 * time.Second)
+	for tick := time.NewTicker(5 * time.Millisecond); ; <-tick.C {
 		var n int
 		err := pool.QueryRow(t.Context(), "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() "+
-			"AND query LIKE '% INDEX CONCURRENTLY %' AND query NOT LIKE '%pg_stat_activity%' AND wait_event_type = 'Lock'",
+			"AND query LIKE '% INDEX %' AND query NOT LIKE '%pg_stat_activity%' AND wait_event_type = 'Lock'",
 			pgx.QueryExecModeExec).Scan(&n)
 		if err != nil {
 			t.Fatal(err)
 		}
 		if n > 0 {
+			tick.Stop()
 			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("no index waits for the transaction that is open")
 		}
 	}
 }

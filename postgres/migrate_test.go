@@ -106,7 +106,16 @@ func engine(t *testing.T, s onceward.Store) *onceward.Engine {
 // TestPrintedSQLIsWhatMigrateDoes: whoever runs the script by hand gets the same.
 func TestPrintedSQLIsWhatMigrateDoes(t *testing.T) {
 	t.Parallel()
-	cfg := postgres.MigrateConfig{Schema: "once", Buckets: 4, Slots: []int{0, 63}}
+	for name, partition := range map[string]bool{"a table": false, "partitions": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			printedIsMigrated(t, postgres.MigrateConfig{Schema: "once", Buckets: 4, Slots: []int{0, 63}, Partition: partition})
+		})
+	}
+}
+
+func printedIsMigrated(t *testing.T, cfg postgres.MigrateConfig) {
+	t.Helper()
 	byMigrate, byHand := connect(t, pgtest.Database(t)), connect(t, pgtest.Database(t))
 	if err := postgres.Migrate(t.Context(), byMigrate, cfg); err != nil {
 		t.Fatal(err)
@@ -122,6 +131,9 @@ func TestPrintedSQLIsWhatMigrateDoes(t *testing.T) {
 	}
 	if err := postgres.Migrate(t.Context(), byHand, cfg); err != nil {
 		t.Errorf("migrating what the script made: %v", err)
+	}
+	if err := postgres.Migrate(t.Context(), byHand, postgres.MigrateConfig{Schema: "once"}); err != nil {
+		t.Errorf("migrating without saying what was fixed at creation: %v", err)
 	}
 }
 
@@ -159,6 +171,8 @@ func TestMigrateRefuses(t *testing.T) {
 		{postgres.MigrateConfig{Buckets: 3}, "power of two"},
 		{postgres.MigrateConfig{Buckets: 128}, "power of two"},
 		{postgres.MigrateConfig{Distribute: true}, "distributed"},
+		{postgres.MigrateConfig{Partition: true}, "partitions"},
+		{postgres.MigrateConfig{Partition: true, Distribute: true}, "exclude each other"},
 		{postgres.MigrateConfig{Slots: []int{1}}, "slots"},
 		{postgres.MigrateConfig{Slots: []int{64}}, "slot 64"},
 		{postgres.MigrateConfig{Schema: `x"; DROP TABLE onceward_keys; --`}, "lower-case"},
@@ -178,11 +192,21 @@ func TestMigrateRefuses(t *testing.T) {
 // other's work.
 func TestLeastPrivilege(t *testing.T) {
 	t.Parallel()
+	for name, partition := range map[string]bool{"a table": false, "partitions": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			leastPrivilege(t, partition)
+		})
+	}
+}
+
+func leastPrivilege(t *testing.T, partition bool) {
+	t.Helper()
 	dsn := pgtest.Database(t)
 	admin := connect(t, dsn)
 	migrates, runs := pgtest.Role(t), pgtest.Role(t)
 	execSQL(t, admin, fmt.Sprintf("GRANT CREATE ON DATABASE %s TO %s", admin.Config().ConnConfig.Database, migrates))
-	cfg := postgres.MigrateConfig{Schema: "once", Grant: runs}
+	cfg := postgres.MigrateConfig{Schema: "once", Grant: runs, Partition: partition}
 	if err := postgres.Migrate(t.Context(), connect(t, pgtest.As(t, dsn, runs)), cfg); err == nil {
 		t.Error("the running role can migrate")
 	}
@@ -210,10 +234,13 @@ func TestLeastPrivilege(t *testing.T) {
 // TestTableSettings: what keeps the table small comes with it.
 func TestTableSettings(t *testing.T) {
 	t.Parallel()
-	got := query[string](t, database(t), "SELECT unnest(reloptions) FROM pg_class WHERE relname = 'onceward_keys' ORDER BY 1")
-	for _, want := range []string{"fillfactor=85", "autovacuum_vacuum_scale_factor=0.02", "autovacuum_vacuum_cost_delay=0"} {
-		if !slices.Contains(got, want) {
-			t.Errorf("no %s in %v", want, got)
+	partitions := tables(t, postgres.MigrateConfig{Partition: true})
+	for name, pool := range map[string]*pgxpool.Pool{"onceward_keys": database(t), "onceward_keys_0": partitions, "onceward_keys_7": partitions} {
+		got := query[string](t, pool, "SELECT unnest(reloptions) FROM pg_class WHERE relname = $1 ORDER BY 1", name)
+		for _, want := range []string{"fillfactor=85", "autovacuum_vacuum_scale_factor=0.02", "autovacuum_vacuum_cost_delay=0"} {
+			if !slices.Contains(got, want) {
+				t.Errorf("%s: no %s in %v", name, want, got)
+			}
 		}
 	}
 }

@@ -11,11 +11,28 @@ type migration struct {
 	// tables is the name of the file with what runs in one transaction, and
 	// distribute of the one that follows it on Citus; both may be empty.
 	tables, distribute string
+	// settings is the name of the file with those of the records' table, or of
+	// each of its partitions.
+	settings string
 	// indexes are built after it.
 	indexes []index
 }
 
 type index struct{ name, table, columns string }
+
+// in leaves out of an index what is the same everywhere in a partition: a server
+// that has not analysed it yet would use the index to find all of the bucket.
+func (x index) in(cfg MigrateConfig) index {
+	if cfg.Partition && x.table == keysTable {
+		x.columns = strings.Replace(x.columns, "(bucket, ", "(", 1)
+	}
+	return x
+}
+
+// on is the index of one partition.
+func (x index) on(bucket int) index {
+	return index{partition(x.name, bucket), partition(x.table, bucket), x.columns}
+}
 
 func (x index) create(schema string, concurrently bool) string {
 	how := ""
@@ -27,7 +44,7 @@ func (x index) create(schema string, concurrently bool) string {
 
 // migrations in order; the first leads to version 1.
 var migrations = []migration{
-	{tables: "schema_1", distribute: "distribute_1", indexes: []index{
+	{tables: "schema_1", settings: "schema_1_settings", distribute: "distribute_1", indexes: []index{
 		// What a sweep or a recovery pass has to look at.
 		{"onceward_due", "onceward_keys", "(bucket, due)"},
 		// The newest first, for operators.
@@ -39,7 +56,7 @@ var migrations = []migration{
 func (m migration) script(cfg MigrateConfig, v int) string {
 	var b strings.Builder
 	if m.tables != "" {
-		b.WriteString(text(m.tables, cfg.Schema))
+		m.writeTables(&b, cfg)
 	}
 	if cfg.Distribute && m.distribute != "" {
 		b.WriteString("\n" + text(m.distribute, cfg.Schema, "{buckets}", fmt.Sprint(cfg.Buckets)))
@@ -56,6 +73,29 @@ func (m migration) script(cfg MigrateConfig, v int) string {
 	fmt.Fprintf(&b, "UPDATE %s.onceward_schema SET version = %d, ready = false;\n", schema, v)
 	return b.String()
 }
+
+// writeTables writes the tables; that of the records is one, or has a partition
+// for every bucket. The bucket is part of the key, so that it stays unique.
+func (m migration) writeTables(b *strings.Builder, cfg MigrateConfig) {
+	settings := strings.TrimSpace(text(m.settings, cfg.Schema))
+	if !cfg.Partition {
+		b.WriteString(text(m.tables, cfg.Schema, "{keys_options}", settings))
+		return
+	}
+	b.WriteString(text(m.tables, cfg.Schema, "{keys_options}", "PARTITION BY LIST (bucket)"))
+	b.WriteString("\n\n-- One partition for each bucket.")
+	for bucket := range cfg.Buckets {
+		fmt.Fprintf(b, "\nCREATE TABLE %s.%s PARTITION OF %s.%s FOR VALUES IN (%d) %s;",
+			quote(cfg.Schema), quote(partition(keysTable, bucket)), quote(cfg.Schema), quote(keysTable), bucket, settings)
+	}
+	b.WriteString("\n")
+}
+
+// keysTable holds the records.
+const keysTable = "onceward_keys"
+
+// partition is the name of a table's, or an index's, part of one bucket.
+func partition(name string, bucket int) string { return fmt.Sprintf("%s_%d", name, bucket) }
 
 // bootstrapSQL makes what migrations lock. Creating a schema needs a right that
 // creating tables in it does not.
@@ -89,7 +129,7 @@ func MigrationSQL(cfg MigrateConfig) (string, error) {
 	for i, step := range migrations {
 		b.WriteString(step.script(cfg, i+1) + "\n")
 		for _, x := range step.indexes {
-			b.WriteString(x.create(cfg.Schema, false) + ";\n")
+			b.WriteString(x.in(cfg).create(cfg.Schema, false) + ";\n")
 		}
 	}
 	b.WriteString("\n" + readySQL(cfg))

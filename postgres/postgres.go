@@ -147,6 +147,17 @@ func (s *Store) do(ctx context.Context, o *op) error {
 // Schema returns the name of the schema that holds the tables.
 func (s *Store) Schema() string { return s.cfg.Schema }
 
+// Slots returns the slots of keys that the database keeps, in order; all of them
+// unless MigrateConfig.Slots said otherwise.
+func (s *Store) Slots() (kept []int) {
+	for slot := range Slots {
+		if s.layout.slots&(1<<slot) != 0 {
+			kept = append(kept, slot)
+		}
+	}
+	return kept
+}
+
 // here returns an error unless the store may keep the operation.
 func (s *Store) here(id onceward.ID) error {
 	switch {

@@ -37,7 +37,7 @@ func TestRouterContract(t *testing.T) {
 			t.Fatal(err)
 		}
 		return r
-	}, oncetest.Abilities()...)
+	}, oncetest.Everything()...)
 }
 
 func TestRouterSendsEachKeyToItsDatabase(t *testing.T) {

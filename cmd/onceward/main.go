@@ -7,6 +7,7 @@
 //	onceward migrate       create or upgrade the store's schema
 //	onceward check-config  find mistakes in a configuration file
 //	onceward keys          look at keys and decide what is held; also operations, sweep, audit
+//	onceward losses        acknowledged writes that a database has lost, and their acknowledgement
 //	onceward apikeys       make and revoke API keys
 //	onceward keyring       the keys of encryption at rest
 //	onceward signer        a daemon that keeps secret keys and signs over a local socket
@@ -50,6 +51,7 @@ type cli struct {
 	Operations operationsCommand `cmd:"" help:"Look at operations."`
 	Sweep      sweepCommand      `cmd:"" help:"Delete expired records in one bounded pass; gateways do it by themselves."`
 	Webhooks   webhooksCommand   `cmd:"" help:"Look at webhook messages, and send again what was given up."`
+	Losses     lossesCommand     `cmd:"" help:"Look at acknowledged writes that a database has lost, and let gateways write again."`
 	Apikeys    apikeysCommand    `cmd:"" name:"apikeys" help:"Make, list and revoke API keys."`
 	Audit      auditCommand      `cmd:"" help:"Read and verify the log of what operators have changed."`
 	Keyring    keyringCommand    `cmd:"" help:"Make, rotate and retire the keys of encryption at rest."`

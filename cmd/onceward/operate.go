@@ -28,8 +28,10 @@ func usagef(format string, args ...any) error { return usageError{fmt.Errorf(for
 
 // storeFlags say where the operations are.
 type storeFlags struct {
-	Store   string `required:"" placeholder:"DSN" help:"Store of the gateways: sqlite:PATH."`
+	Store   string `required:"" placeholder:"DSN" help:"Store of the gateways: sqlite:PATH or postgres://…, of several databases all of them, divided by spaces."`
 	Keyring string `placeholder:"FILE" type:"path" help:"Keyring of an encrypted store."`
+
+	options storage.OpenOptions
 }
 
 // changeFlags are those of every command that changes something.
@@ -62,7 +64,7 @@ func (f *storeFlags) open(p *process, actor string) (*desk, error) {
 			return nil, usagef("there is no database %s; name the one that the gateways use with --store", path)
 		}
 	}
-	h, err := storage.Open(p.ctx, f.Store)
+	h, err := storage.OpenWith(p.ctx, f.Store, f.options)
 	if err != nil {
 		return nil, err
 	}

@@ -125,6 +125,11 @@ func (c *checkConfigCommand) Run(p *process) error {
 type migrateCommand struct {
 	configFlag
 	Print bool `help:"Print the SQL for an empty database, and change nothing."`
+
+	Grant      string `env:"-" placeholder:"ROLE" help:"PostgreSQL: give the role that gateways run under the rights that they need, and no others."`
+	Buckets    int    `env:"-" placeholder:"N" help:"PostgreSQL, fixed when the tables are made: parts of the table, a power of two up to 64 (8)."`
+	Partition  bool   `env:"-" help:"PostgreSQL, fixed when the tables are made: a partition for each bucket."`
+	Distribute bool   `env:"-" help:"PostgreSQL with Citus, fixed when the tables are made: distribute the tables by bucket."`
 }
 
 // Run creates or upgrades the schema of the store.
@@ -141,11 +146,16 @@ func (c *migrateCommand) Run(p *process) error {
 	if err != nil {
 		return err
 	}
+	opts := storage.MigrateOptions{Buckets: c.Buckets, Partition: c.Partition, Distribute: c.Distribute, Grant: c.Grant}
 	if c.Print {
-		_, err := fmt.Fprint(p.stdout, driver.Schema())
+		sql, err := driver.Schema(p.ctx, dsn, opts)
+		if err != nil {
+			return err
+		}
+		_, err = fmt.Fprint(p.stdout, sql)
 		return err
 	}
-	done, err := driver.Migrate(p.ctx, dsn)
+	done, err := driver.Migrate(p.ctx, dsn, opts)
 	if err != nil {
 		return err
 	}

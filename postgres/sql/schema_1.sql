@@ -28,17 +28,7 @@ CREATE TABLE {schema}.onceward_keys (
   resp_header    bytea,
   resp_body      bytea,
   PRIMARY KEY (bucket, id)
-) WITH (
-  fillfactor = 85,
-  -- A record is updated once or twice and deleted after a day: with the
-  -- server's defaults the table grows to twice its size before it is cleaned.
-  autovacuum_vacuum_scale_factor = 0.02,
-  autovacuum_vacuum_insert_scale_factor = 0.05,
-  autovacuum_analyze_scale_factor = 0.02,
-  autovacuum_vacuum_cost_delay = 0,
-  toast.autovacuum_vacuum_scale_factor = 0.02,
-  toast.autovacuum_vacuum_cost_delay = 0
-);
+) {keys_options};
 
 -- The highest token of a record that was swept: no later token may be lower.
 CREATE TABLE {schema}.onceward_buckets (

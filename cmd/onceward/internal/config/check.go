@@ -1,12 +1,15 @@
 package config
 
 import (
+	"fmt"
 	"maps"
 	"net"
 	"net/url"
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/onceward/onceward/cmd/onceward/internal/slots"
 )
 
 // stores are the schemes of a store's DSN.
@@ -30,6 +33,7 @@ func (c *Config) check() {
 }
 
 func (c *Config) checkStore() {
+	c.checkGroups()
 	dsn := c.Store.DSN
 	if dsn == "" {
 		return
@@ -50,6 +54,38 @@ func (c *Config) checkStore() {
 		if q := u.Query(); password || q.Has("password") || q.Has("sslpassword") {
 			c.bad("store", "contains a password; write store: {dsn_env: NAME} and put the whole DSN there")
 		}
+	}
+}
+
+// checkGroups wants every slot kept by one group.
+func (c *Config) checkGroups() {
+	if len(c.Store.Groups) == 0 {
+		return
+	}
+	var keeper [slots.Count]int // its number from 1; 0 for nobody
+	for i, g := range c.Store.Groups {
+		path := fmt.Sprintf("store.groups[%d].slots", i)
+		kept, err := slots.Parse(g.Slots)
+		if err != nil {
+			c.bad(path, "%s", err.Error())
+			return // what is missing is not known
+		}
+		for _, slot := range kept {
+			if first := keeper[slot]; first > 0 {
+				c.bad(path, "slot %d is kept by groups[%d], too", slot, first-1)
+				return
+			}
+			keeper[slot] = i + 1
+		}
+	}
+	var missing []int
+	for slot, by := range keeper {
+		if by == 0 {
+			missing = append(missing, slot)
+		}
+	}
+	if len(missing) > 0 {
+		c.bad("store.groups", "no group keeps the slots %s; there are 0 to %d", slots.Format(missing), slots.Count-1)
 	}
 }
 

@@ -3,6 +3,7 @@ package config_test
 import (
 	"errors"
 	"flag"
+	"fmt"
 	"os"
 	"strings"
 	"testing"
@@ -170,6 +171,31 @@ func TestUnits(t *testing.T) {
 	for size, want := range map[config.Size]string{1 << 20: "1MiB", 1536: "1536B", 3 << 10: "3KiB", 0: "0B"} {
 		if got := size.String(); got != want {
 			t.Errorf("%d is %s", int64(size), got)
+		}
+	}
+}
+
+func TestGroups(t *testing.T) {
+	t.Parallel()
+	const file = "store: {groups: [%s]}\nauth: {single_tenant: true}\nroutes: [{match: POST /x, proxy: \"http://127.0.0.1:3000\"}]\n"
+	cfg := parse(t, fmt.Sprintf(file, "{dsn_env: A, slots: 0-31}, {dsn_file: /run/b, slots: 32-63}"))
+	if g := cfg.Store.Groups; len(g) != 2 || g[0].DSN.Env != "A" || g[1].DSN.File != "/run/b" || g[1].Slots != "32-63" {
+		t.Errorf("%+v", cfg.Store)
+	}
+	for groups, says := range map[string]string{
+		"{dsn_env: A, slots: 0-63}":                                                           "store.groups: needs at least 2",
+		"{dsn_env: A, slots: 0-31}, {dsn_env: B, slots: 31-63}":                               "store.groups[1].slots: slot 31 is kept by groups[0], too",
+		"{dsn_env: A, slots: 0-29}, {dsn_env: B, slots: \"32-60,63\"}":                        "store.groups: no group keeps the slots 30-31,61-62",
+		"{dsn_env: A, slots: 0-29}, {dsn_env: B, slots: 30-64}":                               "slots: \"30-64\" are no slots",
+		"{dsn_env: A, slots: 0-31}, {dsn_env: B, slots: 7}":                                   "write \"7\" in quotes",
+		"{dsn_env: A, slots: 0-31}, {dsn: \"postgres://user:hunter2@host/db\", slots: 32-63}": "store.groups[1].dsn: a secret is not written into this file",
+		"{dsn_env: A, slots: 0-31}, {dsn_env: B, slot: 32-63}":                                "did you mean \"slots\"?",
+		"{dsn_env: A, slots: 0-31}, {dsn_env: B, dsn_file: /run/b, slots: 32-63}":             "leave one of them out",
+		"{dsn_env: A, slots: 0-31}, {slots: 32-63}":                                           "dsn_env or dsn_file is missing",
+	} {
+		_, err := config.Parse("x.yaml", fmt.Appendf(nil, file, groups))
+		if err == nil || !strings.Contains(err.Error(), says) || strings.Contains(err.Error(), "hunter2") {
+			t.Errorf("%s:\n%v\nwant something about %q", groups, err, says)
 		}
 	}
 }

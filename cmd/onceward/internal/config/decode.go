@@ -232,17 +232,31 @@ func (d *document) dictionary(n *node, v reflect.Value, path string, f field) {
 	}
 }
 
+// The forms of a store that are mappings.
+type (
+	storeSecret struct {
+		DSN Secret `yaml:"dsn" required:"true" doc:"The whole DSN."`
+	}
+	storeGroups struct {
+		Groups []Group `yaml:"groups" required:"true" minItems:"2" maxItems:"64" doc:"Several PostgreSQL databases, each of which keeps some of the keys."`
+	}
+)
+
 func (d *document) store(n *node, v reflect.Value, path string) {
 	if n.kind == kindString {
 		v.Set(reflect.ValueOf(Store{DSN: n.text}))
 		return
 	}
-	if !d.want(n, kindMap, path, "a text or {dsn_env: NAME}") {
+	if !d.want(n, kindMap, path, "a text, {dsn_env: NAME} or {groups: […]}") {
 		return
 	}
-	var s struct {
-		DSN Secret `yaml:"dsn" required:"true"`
+	if slices.ContainsFunc(n.pairs, func(p pair) bool { return p.name == "groups" }) {
+		var s storeGroups
+		d.object(n, reflect.ValueOf(&s).Elem(), path)
+		v.Set(reflect.ValueOf(Store{Groups: s.Groups}))
+		return
 	}
+	var s storeSecret
 	d.object(n, reflect.ValueOf(&s).Elem(), path)
 	v.Set(reflect.ValueOf(Store{Secret: s.DSN}))
 }

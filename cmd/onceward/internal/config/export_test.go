@@ -95,7 +95,7 @@ func Reference() string {
 func typeWords(f field) string {
 	word := map[reflect.Type]string{
 		secretType: "secret", reflect.TypeFor[Expr](): "expression", reflect.TypeFor[Duration](): "duration",
-		reflect.TypeFor[Size](): "size", reflect.TypeFor[Store](): "text, or `{dsn_env: …}`",
+		reflect.TypeFor[Size](): "size", reflect.TypeFor[Store](): "text, `{dsn_env: …}` or `{groups: […]}`",
 	}[f.element()]
 	if word == "" {
 		word = map[reflect.Kind]string{

@@ -98,9 +98,9 @@ func fieldSchema(f field, t reflect.Type) object {
 	case reflect.TypeFor[Expr]():
 		return object{"type": "string", "minLength": 1}
 	case reflect.TypeFor[Store]():
-		return object{"anyOf": []any{object{"type": "string"}, structSchema(reflect.TypeFor[struct {
-			DSN Secret `yaml:"dsn" required:"true"`
-		}]())}}
+		return object{"anyOf": []any{
+			object{"type": "string"}, structSchema(reflect.TypeFor[storeSecret]()), structSchema(reflect.TypeFor[storeGroups]()),
+		}}
 	}
 	switch t.Kind() { //nolint:exhaustive // the kinds that the structs of this package have
 	case reflect.Pointer:

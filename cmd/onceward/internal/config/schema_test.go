@@ -144,8 +144,29 @@ func excerpt(doc any, path []any) (map[string]any, []any) {
 // refuses.
 func TestSchemaAndParserAgree(t *testing.T) {
 	t.Parallel()
-	schema, doc := validator(t), config.Plain(full(t))
-	n := 0
+	if n := agree(t, config.Plain(full(t))); n < 1000 {
+		t.Errorf("only %d documents were tried", n)
+	}
+	groups := config.Plain([]byte(grouped))
+	if _, err := config.Parse("x", []byte(grouped)); err != nil {
+		t.Error(err)
+	}
+	if n := agree(t, groups); n < 50 {
+		t.Errorf("only %d documents of groups were tried", n)
+	}
+}
+
+// grouped is a file with the one field that can be written in two ways.
+const grouped = `
+store: {groups: [{dsn_env: A, slots: 0-31}, {dsn_file: /b, slots: "32-40,42-63,41"}]}
+auth: {single_tenant: true}
+routes: [{match: /, proxy: "http://127.0.0.1:1"}]
+`
+
+// agree returns how many documents were tried.
+func agree(t *testing.T, doc any) (n int) {
+	t.Helper()
+	schema := validator(t)
 	try := func(what string, text []byte) {
 		n++
 		bySchema, byParser := schema.Validate(config.Plain(text)), config.Decode(text)
@@ -187,7 +208,5 @@ func TestSchemaAndParserAgree(t *testing.T) {
 		}))
 	})
 	t.Logf("%d documents", n)
-	if n < 1000 {
-		t.Errorf("only %d documents were tried", n)
-	}
+	return n
 }

@@ -93,4 +93,12 @@ type Store struct {
 	// DSN when the file has it; otherwise a secret has.
 	DSN    string
 	Secret Secret
+	// Groups are several PostgreSQL databases, each of which keeps some keys.
+	Groups []Group
+}
+
+// Group is one of several databases.
+type Group struct {
+	DSN   Secret `yaml:"dsn" required:"true" doc:"Connection string of a PostgreSQL database, postgres://…."`
+	Slots string `yaml:"slots" required:"true" doc:"Slots of keys that the database keeps, such as 0-31 or 0-15,40. Every slot from 0 to 63 is kept once."`
 }

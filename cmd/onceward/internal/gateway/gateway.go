@@ -9,6 +9,7 @@ package gateway
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -172,6 +173,14 @@ func (g *Gateway) health(w http.ResponseWriter, _ *http.Request) {
 	send(w, jsonResponse(http.StatusOK, "application/json", map[string]string{"status": "ok"}))
 }
 
+// Explained is an error of Config.Ready whose text anybody may read.
+type Explained struct{ Err error }
+
+func (e Explained) Error() string { return e.Err.Error() }
+
+// Unwrap returns the error itself.
+func (e Explained) Unwrap() error { return e.Err }
+
 // ready says whether writes can be taken, and what is missing if not.
 func (g *Gateway) ready(w http.ResponseWriter, r *http.Request) {
 	status, parts := http.StatusOK, make(map[string]string)
@@ -179,6 +188,9 @@ func (g *Gateway) ready(w http.ResponseWriter, r *http.Request) {
 		parts[name] = "ok"
 		if err != nil {
 			status, parts[name] = http.StatusServiceUnavailable, "unavailable"
+			if public, ok := errors.AsType[Explained](err); ok {
+				parts[name] = public.Error()
+			}
 			g.cfg.Log.WarnContext(r.Context(), "not ready", "part", name, "err", err)
 		}
 	}

@@ -168,7 +168,7 @@ func (s *Server) mayBecome(cfg *config.Config) error {
 		"listen":                was.Listen == cfg.Listen,
 		"h2c":                   was.H2C == cfg.H2C,
 		"admin":                 was.Admin == cfg.Admin,
-		"store":                 was.Store == cfg.Store,
+		"store":                 reflect.DeepEqual(was.Store, cfg.Store),
 		"operations":            was.Operations == cfg.Operations,
 		"limits":                was.Limits == cfg.Limits,
 		"tls":                   (was.TLS == nil) == (cfg.TLS == nil),

@@ -15,6 +15,7 @@ import (
 	"net"
 	"net/http"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -23,6 +24,7 @@ import (
 	"github.com/onceward/onceward/cmd/onceward/internal/admin"
 	"github.com/onceward/onceward/cmd/onceward/internal/config"
 	"github.com/onceward/onceward/cmd/onceward/internal/crashpoint"
+	"github.com/onceward/onceward/cmd/onceward/internal/gateway"
 	"github.com/onceward/onceward/cmd/onceward/internal/observe"
 	"github.com/onceward/onceward/cmd/onceward/internal/seal"
 	"github.com/onceward/onceward/cmd/onceward/internal/serving"
@@ -175,15 +177,30 @@ func migrate(ctx context.Context, dsn string) error {
 	if err != nil {
 		return err
 	}
-	_, err = d.Migrate(ctx, dsn)
+	_, err = d.Migrate(ctx, dsn, storage.MigrateOptions{})
 	return err
 }
 
 // dsn names the store of a configuration.
 func (s *Server) dsn(cfg *config.Config) (string, error) { return DSN(cfg, s.opts.Getenv) }
 
-// DSN returns the DSN of a configuration's store.
+// DSN returns the DSN of a configuration's store; of several databases those of
+// all, with what each keeps.
 func DSN(cfg *config.Config, getenv func(string) string) (string, error) {
+	var groups []string
+	for i, g := range cfg.Store.Groups {
+		dsn, err := g.DSN.Read(getenv)
+		if err != nil {
+			return "", fmt.Errorf("store.groups[%d]: %w", i, err)
+		}
+		if len(strings.Fields(dsn)) != 1 || !strings.HasPrefix(dsn, "postgres") {
+			return "", fmt.Errorf("store.groups[%d]: its DSN is not postgres://… of one database", i) // it may hold a password
+		}
+		groups = append(groups, storage.WithSlots(dsn, g.Slots))
+	}
+	if groups != nil {
+		return strings.Join(groups, " "), nil
+	}
 	if cfg.Store.DSN != "" {
 		return cfg.Store.DSN, nil
 	}
@@ -261,6 +278,9 @@ func (s *Server) ready(ctx context.Context) map[string]error {
 		parts["schema"], parts["store"] = parts["store"], nil
 	} else if parts["store"] == nil {
 		parts["schema"] = nil
+	}
+	if errors.Is(parts["store"], storage.ErrWritesLost) {
+		parts["store"] = gateway.Explained{Err: parts["store"]} // whoever looks must know, and it names no client
 	}
 	if c := s.current.Load().chain; c != nil {
 		parts["chain"] = c.healthy(ctx)

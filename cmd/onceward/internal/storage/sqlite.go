@@ -12,7 +12,7 @@ import (
 	"github.com/onceward/onceward/sqlitestore"
 )
 
-func openSQLite(ctx context.Context, dsn string) (*Handle, error) {
+func openSQLite(ctx context.Context, dsn string, _ OpenOptions) (*Handle, error) {
 	return sqliteAt(ctx, dsn, sqlitestore.Config{CheckMigrated: true})
 }
 
@@ -57,7 +57,13 @@ func readySQLite(ctx context.Context, db *sql.DB) error {
 	return nil
 }
 
-func migrateSQLite(ctx context.Context, dsn string) (string, error) {
+// errPlain is what SQLite says to options of other databases.
+var errPlain = errors.New("SQLite knows neither roles nor buckets, partitions or distribution: leave these flags out")
+
+func migrateSQLite(ctx context.Context, dsn string, opts MigrateOptions) (string, error) {
+	if opts != (MigrateOptions{}) {
+		return "", errPlain
+	}
 	h, err := sqliteAt(ctx, dsn, sqlitestore.Config{})
 	if err != nil {
 		return "", err
@@ -68,4 +74,9 @@ func migrateSQLite(ctx context.Context, dsn string) (string, error) {
 	return fmt.Sprintf("%s has schema version %d.", strings.TrimPrefix(dsn, "sqlite:"), sqlitestore.SchemaVersion), nil
 }
 
-func schemaSQLite() string { return sqlitestore.Schema() }
+func schemaSQLite(_ context.Context, _ string, opts MigrateOptions) (string, error) {
+	if opts != (MigrateOptions{}) {
+		return "", errPlain
+	}
+	return sqlitestore.Schema(), nil
+}

@@ -3,6 +3,9 @@
 // The part of a DSN before its colon selects the driver. A store that Open
 // returns has the tables it needs: an outdated or missing schema is an error
 // that says how to migrate, never an upgrade by surprise.
+//
+// Several PostgreSQL databases that keep some of the keys each are one DSN, too:
+// theirs, divided by spaces.
 package storage
 
 import (
@@ -24,19 +27,39 @@ type Handle struct {
 	Ready func(context.Context) error
 	// Warnings say how acknowledged writes could be lost, and what to set.
 	Warnings []string
+	// Losses returns what was noticed of acknowledged writes that are gone, and
+	// Acknowledge lets the store write again. Nil when the store cannot notice.
+	Losses      func(context.Context) ([]Loss, error)
+	Acknowledge func(context.Context, []Loss) error
 	// Close finishes the writes under way, for as long as the context lasts.
 	Close func(context.Context) error
+}
+
+// OpenOptions of a store.
+type OpenOptions struct {
+	// DespiteLosses writes although a loss of writes is not acknowledged yet, so
+	// that it can be written down who acknowledges it.
+	DespiteLosses bool
+}
+
+// MigrateOptions are fixed when the tables are made. Later on the zero value
+// leaves them as they are.
+type MigrateOptions struct {
+	Buckets    int    // parts of the table, a power of two
+	Partition  bool   // a partition for each of them
+	Distribute bool   // distributed by them, on Citus
+	Grant      string // role that may use the tables
 }
 
 // Driver knows one kind of store.
 type Driver struct {
 	// Open opens a store whose schema is up to date; otherwise its error wraps
 	// ErrSchema.
-	Open func(ctx context.Context, dsn string) (*Handle, error)
+	Open func(ctx context.Context, dsn string, opts OpenOptions) (*Handle, error)
 	// Migrate creates or upgrades the schema, and says what it did in a line.
-	Migrate func(ctx context.Context, dsn string) (string, error)
+	Migrate func(ctx context.Context, dsn string, opts MigrateOptions) (string, error)
 	// Schema returns the SQL that Migrate runs on an empty database.
-	Schema func() string
+	Schema func(ctx context.Context, dsn string, opts MigrateOptions) (string, error)
 }
 
 // drivers by the scheme of their DSN. A further store is one more line.
@@ -73,19 +96,24 @@ func Create(ctx context.Context, dsn string) (*Handle, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, err := d.Migrate(ctx, dsn); err != nil {
+	if _, err := d.Migrate(ctx, dsn, MigrateOptions{}); err != nil {
 		return nil, err
 	}
-	return d.Open(ctx, dsn)
+	return d.Open(ctx, dsn, OpenOptions{})
 }
 
 // Open opens the store of a DSN, whose schema must be up to date.
 func Open(ctx context.Context, dsn string) (*Handle, error) {
+	return OpenWith(ctx, dsn, OpenOptions{})
+}
+
+// OpenWith is Open with options.
+func OpenWith(ctx context.Context, dsn string, opts OpenOptions) (*Handle, error) {
 	d, err := Lookup(dsn)
 	if err != nil {
 		return nil, err
 	}
-	h, err := d.Open(ctx, dsn)
+	h, err := d.Open(ctx, dsn, opts)
 	if errors.Is(err, ErrSchema) {
 		return nil, fmt.Errorf("%w; run \"onceward migrate\" with the same configuration first", err)
 	}
