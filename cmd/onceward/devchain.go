@@ -51,7 +51,7 @@ func (c *devchainCommand) Run(p *process) error {
 		return errors.Join(err, chain.Close())
 	}
 	group.Go("chain", chain.Run)
-	group.Serve(serving.Server{Name: "rpc", Listener: listener, Handler: chain.Handler()})
+	group.Serve(serving.Server{Name: "rpc", Listener: listener, Handler: chain.Handler(), H2C: true})
 	fmt.Fprintf(p.stdout, "Development chain on http://%s (ledger %d)\n", listener.Addr(), chain.LatestLedger())
 	fmt.Fprintf(p.stdout, "  passphrase  %q\n  minter      %s (development only)\n", chain.Passphrase(), devchain.DevAdminSeed)
 	for _, name := range []string{"content", "votes", "reward", "token", "guarded"} {

@@ -22,7 +22,7 @@ import (
 )
 
 const (
-	// floodConnections are opened at the same time, if the machine allows.
+	// floodConnections are open at the same time.
 	floodConnections = 10_000
 	// floodKeys are the requests with random keys of one tenant.
 	floodKeys = 2_000
@@ -57,6 +57,9 @@ limits: {max_connections: %d, header_timeout: 10m, body_timeout: 10m}
 	before := resident(t, s.cmd.Process.Pid)
 
 	n := connections(t, strings.TrimPrefix(s.api, "http://"))
+	eventually(t, "the gateway holds as many as it may", func() bool {
+		return sockets(t, s.cmd.Process.Pid) >= floodConnections
+	})
 	slow := resident(t, s.cmd.Process.Pid)
 	if a := s.post("/v1/rewards", "during", reward("slow", 1), "Authorization", "Bearer other"); a.status != http.StatusOK {
 		t.Errorf("another tenant, with %d slow connections: %d %s", n, a.status, a.body)
@@ -70,18 +73,48 @@ limits: {max_connections: %d, header_timeout: 10m, body_timeout: 10m}
 	}
 }
 
-// connections opens as many as the machine allows, up to a few more than the
-// gateway admits, and keeps them open.
-func connections(t *testing.T, addr string) int {
+// allowFiles lets this process open so many files.
+func allowFiles(t *testing.T, need uint64) {
 	t.Helper()
 	var limit syscall.Rlimit
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
 		t.Fatal(err)
 	}
-	n := min(floodConnections+100, int(limit.Cur)-1000) //nolint:gosec // far below the bounds of int
-	if n < 100 {
-		t.Fatalf("only %d open files are allowed: raise it, for instance with ulimit -n 12000", limit.Cur)
+	if limit.Cur >= need {
+		return
 	}
+	if limit.Max < need {
+		t.Fatalf("this test needs %d open files, and the hard limit is %d: raise it, for instance with ulimit -Hn %d as root",
+			need, limit.Max, need)
+	}
+	limit.Cur = need
+	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// sockets counts those that a process has open.
+func sockets(t *testing.T, pid int) int {
+	t.Helper()
+	dir := fmt.Sprintf("/proc/%d/fd", pid)
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for _, e := range entries {
+		if to, err := os.Readlink(filepath.Join(dir, e.Name())); err == nil && strings.HasPrefix(to, "socket:") {
+			n++
+		}
+	}
+	return n
+}
+
+// connections opens a few more than the gateway admits, and keeps them open.
+func connections(t *testing.T, addr string) int {
+	t.Helper()
+	const n = floodConnections + 100
+	allowFiles(t, n+1000)
 	says := []string{
 		"", "POST /v1/rewards HTTP/1.1\r\nHost: x\r\nAuthoriz",
 		"POST /v1/rewards HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\nContent-Type: application/json\r\n\r\n{\"to\":",
@@ -138,16 +171,24 @@ func flood(t *testing.T, s *server) map[int]int {
 	return counts
 }
 
-var residentLine = regexp.MustCompile(`(?m)^VmRSS:\s+(\d+) kB$`)
+var (
+	residentLine = regexp.MustCompile(`(?m)^VmRSS:\s+(\d+) kB$`)
+	peakLine     = regexp.MustCompile(`(?m)^VmHWM:\s+(\d+) kB$`)
+)
 
 // resident is the memory of a process in MiB.
-func resident(t *testing.T, pid int) int {
+func resident(t *testing.T, pid int) int { return memory(t, pid, residentLine) }
+
+// peak is the most that it ever was.
+func peak(t *testing.T, pid int) int { return memory(t, pid, peakLine) }
+
+func memory(t *testing.T, pid int, line *regexp.Regexp) int {
 	t.Helper()
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
 		t.Fatal(err)
 	}
-	m := residentLine.FindSubmatch(status)
+	m := line.FindSubmatch(status)
 	if m == nil {
 		t.Fatalf("no resident size in\n%s", status)
 	}

@@ -53,6 +53,41 @@ func TestGatewaysShareAStore(t *testing.T) {
 	}
 }
 
+// That an operation was answered 202 is known at every gateway, and outlives
+// the one that said so.
+func TestAcceptedIsKnownEverywhere(t *testing.T) {
+	t.Parallel()
+	rpc := startChain(t, 5*time.Second)
+	path := configFile(t, rpc, "    wait: 0s", "    sync_timeout: 5m")
+	one, two := startServe(t, path), startServe(t, path)
+	first := one.post("/v1/rewards", "k", reward("a", 1), "Prefer", "respond-async")
+	if first.status != http.StatusAccepted {
+		t.Fatalf("first: %d %s", first.status, first.body)
+	}
+	asked := func(when string) {
+		t.Helper()
+		at := two.get(first.header.Get("Location"))
+		if s := at.field(t, "status"); at.status != http.StatusOK || s != "PENDING" && s != "SUCCEEDED" {
+			t.Errorf("%s: the other gateway knows %d %s", when, at.status, at.body)
+		}
+		again := two.post("/v1/rewards", "k", reward("a", 1), "Prefer", "wait=1") // says nothing of respond-async
+		if again.status != http.StatusOK && (again.status != http.StatusAccepted || again.body != first.body) {
+			t.Errorf("%s: the other gateway answers a retry %d %s", when, again.status, again.body)
+		}
+	}
+	asked("while it is under way")
+	one.kill()
+	asked("after a crash")
+	var final answer
+	eventually(t, "the other gateway finishes it", func() bool {
+		final = two.post("/v1/rewards", "k", reward("a", 1))
+		return final.status == http.StatusOK
+	})
+	if got := mints(t, rpc)[account("a")]; got != 1 || final.field(t, "operation_id") != first.field(t, "operation_id") {
+		t.Errorf("%d mints, %s", got, final.body)
+	}
+}
+
 // setStore changes the store of a configuration.
 func setStore(t *testing.T, path, dsn string) {
 	t.Helper()

@@ -4,6 +4,7 @@ package config
 type Config struct {
 	Listen        string        `yaml:"listen" default:"127.0.0.1:8080" format:"address" doc:"Address of the API, host:port."`
 	TLS           *TLS          `yaml:"tls" doc:"Serve the API over TLS. Without it, put a proxy that does in front."`
+	H2C           bool          `yaml:"h2c" default:"true" doc:"Without tls, also speak HTTP/2 in clear to clients that begin with it (prior knowledge), as meshes and gRPC proxies do. HTTP/1.1 is spoken either way. With tls, HTTP/2 is agreed on in the handshake."`
 	Admin         Admin         `yaml:"admin" doc:"The operator's page and API."`
 	Store         Store         `yaml:"store" required:"true" doc:"Where records are kept: sqlite:PATH, or postgres://… when this binary has that store. Write {dsn_env: NAME} when it contains a password, and {groups: […]} for several PostgreSQL databases."`
 	Auth          Auth          `yaml:"auth" doc:"Who may call, and whose keys are whose. Every API needs exactly one answer: single_tenant, development_bearer, or any of jwt, api_keys and mtls."`

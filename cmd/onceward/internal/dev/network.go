@@ -40,7 +40,7 @@ func (p *process) openChain(ctx context.Context) error {
 		return nil
 	})
 	p.chain = &network{url: "http://" + l.Addr().String(), passphrase: chain.Passphrase()}
-	p.group.Serve(serving.Server{Name: "rpc", Listener: l, Handler: chain.Handler()})
+	p.group.Serve(serving.Server{Name: "rpc", Listener: l, Handler: chain.Handler(), H2C: true})
 	p.group.Go("chain", chain.Run)
 	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"net/http"
 	"runtime/debug"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -85,6 +86,7 @@ func (g *Gateway) answered(route *Route, guarded http.Handler) http.Handler {
 			return
 		}
 		g.accepted.Store(op.ID(), struct{}{})
+		g.tellOthers(r.Context(), op)
 		g.runs.Go(func() {
 			<-pass.done
 			g.accepted.Delete(op.ID())
@@ -183,14 +185,36 @@ func (g *Gateway) finish(w http.ResponseWriter, r *http.Request, route *Route, p
 	pass.answer.send(w)
 }
 
+// checkpointAccepted says that a client was answered 202.
+const checkpointAccepted = "gateway.accepted"
+
+// tellOthers stores with the operation that it was answered 202, so that a
+// retry gets the same from every process, and after a crash. It is only done
+// once something else is stored: the first checkpoint is the point of no
+// return, and the gateway has no say in that. Until then time tells others.
+func (g *Gateway) tellOthers(ctx context.Context, op *onceward.Operation) {
+	if len(op.Checkpoints()) == 0 {
+		return
+	}
+	if err := op.Checkpoint(ctx, checkpointAccepted, nil); err != nil && !op.Ended() {
+		// Others may answer 409 until they have waited as long.
+		g.cfg.Log.WarnContext(ctx, "that an operation was answered 202 is not stored", "operation", op.ID(), "err", err)
+	}
+}
+
 // wasAccepted reports whether an operation under way has been answered with
-// 202: by this process, or by any that has waited for it long enough.
+// 202: by this process, by one that has stored it, or by any that has waited
+// for it long enough.
 func (g *Gateway) wasAccepted(ctx context.Context, key onceward.Key, sync time.Duration) bool {
 	if _, ok := g.accepted.Load(key.ID()); ok {
 		return true
 	}
 	rec, err := g.cfg.Engine.Get(ctx, key)
-	return err == nil && rec.Status == onceward.StatusStarted && g.cfg.Engine.Config().Now().Sub(rec.ClaimedAt) >= sync
+	if err != nil || rec.Status != onceward.StatusStarted {
+		return false
+	}
+	told := slices.ContainsFunc(rec.Checkpoints, func(c onceward.Checkpoint) bool { return c.Name == checkpointAccepted })
+	return told || g.cfg.Engine.Config().Now().Sub(rec.ClaimedAt) >= sync
 }
 
 // keyOf returns the key that the request's operation runs under.

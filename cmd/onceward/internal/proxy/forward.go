@@ -28,6 +28,7 @@ func (p *Proxy) rewrite(pr *httputil.ProxyRequest) {
 	clean(out.Header, trusted)
 	forwarded(out.Header, in, trusted)
 	withdrawLicence(out.Header)
+	refuseH2C(out.Header)
 	c := callOf(in.Context())
 	if c == nil {
 		out.Trailer = in.Trailer // filled in when the body has been read
@@ -141,6 +142,17 @@ func withdrawLicence(h http.Header) {
 			h[strings.ToLower(name)] = v
 		}
 	}
+}
+
+// refuseH2C takes the wish to go on in HTTP/2 off a request. A backend that
+// granted it would answer requests inside the upgraded connection that nobody
+// here sees: without a principal, without a key.
+func refuseH2C(h http.Header) {
+	if strings.Contains(strings.ToLower(strings.Join(h.Values("Upgrade"), ",")), "h2c") {
+		h.Del("Upgrade")
+		h.Del("Connection")
+	}
+	h.Del("Http2-Settings")
 }
 
 // trailing removes from the trailers, once they have come, what clients may

@@ -166,6 +166,7 @@ func (s *Server) mayBecome(cfg *config.Config) error {
 	var fixed []string
 	for name, same := range map[string]bool{
 		"listen":                was.Listen == cfg.Listen,
+		"h2c":                   was.H2C == cfg.H2C,
 		"admin":                 was.Admin == cfg.Admin,
 		"store":                 reflect.DeepEqual(was.Store, cfg.Store),
 		"operations":            was.Operations == cfg.Operations,

@@ -247,7 +247,7 @@ func (s *Server) Start(group *serving.Group) error {
 		group.Go("certificates", func(ctx context.Context) error { return s.certs.Watch(ctx, s.log) })
 	}
 	group.Serve(serving.Server{
-		Name: "api", Listener: s.api, Handler: http.HandlerFunc(s.serve), TLS: tlsConfig,
+		Name: "api", Listener: s.api, Handler: http.HandlerFunc(s.serve), TLS: tlsConfig, H2C: s.cfg.H2C,
 		Limits: serving.Limits{
 			MaxConnections: l.MaxConnections, MaxRequests: l.MaxRequests, HeaderTimeout: l.HeaderTimeout.Std(),
 			HeaderBytes: int(l.HeaderBytes), BodyTimeout: l.BodyTimeout.Std(), WriteTimeout: l.WriteTimeout.Std(),

@@ -39,6 +39,11 @@ const (
 	smallBody = 16 << 10
 	// maxStreams bounds the requests on one HTTP/2 connection.
 	maxStreams = 100
+	// streamBuffer and connBuffer bound what an HTTP/2 client may send ahead,
+	// in bytes. An upload that a backend does not take must leave room for
+	// the others on its connection: they would look like pausing clients.
+	streamBuffer = 256 << 10
+	connBuffer   = 1 << 20
 )
 
 func (l Limits) withDefaults() Limits {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -28,14 +29,14 @@ func newRequests(next http.Handler, limits Limits) *requests {
 // ServeHTTP implements http.Handler.
 func (q *requests) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	out := &writer{ResponseWriter: w, ctl: http.NewResponseController(w), timeout: q.limits.WriteTimeout}
-	out.relax()       // of what ended the answer before
-	defer out.limit() // what is buffered is written when this returns
+	_ = out.ctl.SetWriteDeadline(time.Time{}) // what the last answer left
+	defer out.extend()                        // for what is still buffered
 	if r.Body == nil || r.Body == http.NoBody || r.ContentLength == 0 {
 		q.answer(out, r)
 		return
 	}
-	_ = out.ctl.SetReadDeadline(time.Now().Add(q.limits.BodyTimeout)) // also for what the handler leaves unread
-	body := &body{ReadCloser: r.Body, ctl: out.ctl, timeout: q.limits.BodyTimeout, began: time.Now()}
+	body := &body{ReadCloser: r.Body, ctl: out.ctl, timeout: q.limits.BodyTimeout}
+	defer body.leave()
 	if r.ContentLength < 0 || r.ContentLength > smallBody || r.Header.Get("Expect") != "" {
 		q.stream(out, r, body)
 		return
@@ -111,68 +112,109 @@ func refuse(w http.ResponseWriter) {
 	_, _ = io.WriteString(w, tooBusy) // the client has gone
 }
 
-// body is a request's body that must keep coming.
+// body is a request's body that must keep coming while somebody reads it. A
+// handler that pauses, for instance because a backend is slow, does not count
+// against the client: in HTTP/2 a deadline ends the stream even if nobody is
+// reading, so there is none then.
 type body struct {
 	io.ReadCloser
 	ctl      *http.ResponseController
 	timeout  time.Duration
-	began    time.Time
+	waited   time.Duration // for the client
 	received int64
 	turn     *turn
+
+	mu    sync.Mutex
+	ended bool // there is nothing left to read
+	left  bool // the handler has returned; a transport may still be reading
 }
 
 // Read implements io.Reader. It fails when the client pauses too long, or is
 // too slow on the whole.
 func (b *body) Read(p []byte) (int, error) {
-	now := time.Now()
-	deadline := now.Add(b.timeout)
-	if average := b.began.Add(b.timeout + time.Duration(b.received/minRate)*time.Second); average.Before(deadline) {
-		deadline = average
-	}
-	_ = b.ctl.SetReadDeadline(deadline) // a connection without deadlines is a test's
+	average := b.timeout + time.Duration(b.received/minRate)*time.Second - b.waited
+	began := time.Now()
+	b.allow(began.Add(min(b.timeout, average)))
 	if b.turn != nil && !b.turn.alive() {
 		return 0, errCutOff
 	}
 	n, err := b.ReadCloser.Read(p)
+	b.waited += time.Since(began)
 	b.received += int64(n)
 	if b.turn != nil && n > 0 {
 		b.turn.touch()
 	}
 	if errors.Is(err, io.EOF) {
-		_ = b.ctl.SetReadDeadline(time.Time{}) // or the connection would end with it
+		b.mu.Lock()
+		b.ended = true
+		b.mu.Unlock()
+	}
+	if err == nil || errors.Is(err, io.EOF) { // or the connection would end with the deadline
+		b.allow(time.Time{})
 	}
 	return n, err
+}
+
+// allow sets the deadline while the handler runs.
+func (b *body) allow(until time.Time) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if !b.left {
+		_ = b.ctl.SetReadDeadline(until) // a connection without deadlines is a test's
+	}
+}
+
+// leave gives the client time for what the handler has left unread.
+func (b *body) leave() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.left = true
+	if !b.ended {
+		_ = b.ctl.SetReadDeadline(time.Now().Add(b.timeout))
+	}
 }
 
 var errCutOff = errors.New("serving: too many requests were arriving")
 
 // writer is a ResponseWriter whose client must take what is written. Between
-// two writes the handler may take its time: a stream of events may be silent.
+// two writes there is no deadline: in HTTP/2 it would end the stream of a
+// handler that has nothing to say for a while.
 type writer struct {
 	http.ResponseWriter
 	ctl     *http.ResponseController
 	timeout time.Duration
 }
 
+// maxWrite is what a client must take within the timeout, in bytes. A slow
+// reader of a large answer makes progress in such steps.
+const maxWrite = 16 << 10
+
 // Unwrap is for http.ResponseController.
 func (w *writer) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
-// limit bounds what is written from now on; relax ends that.
-func (w *writer) limit() { _ = w.ctl.SetWriteDeadline(time.Now().Add(w.timeout)) }
-func (w *writer) relax() { _ = w.ctl.SetWriteDeadline(time.Time{}) }
+func (w *writer) extend() { _ = w.ctl.SetWriteDeadline(time.Now().Add(w.timeout)) }
+func (w *writer) relax()  { _ = w.ctl.SetWriteDeadline(time.Time{}) }
 
 // WriteHeader implements http.ResponseWriter.
 func (w *writer) WriteHeader(status int) {
-	w.limit()
+	w.extend()
 	defer w.relax()
 	w.ResponseWriter.WriteHeader(status)
 }
 
 // Write implements http.ResponseWriter.
-func (w *writer) Write(p []byte) (int, error) {
-	w.limit()
+func (w *writer) Write(p []byte) (n int, err error) {
 	defer w.relax()
-	return w.ResponseWriter.Write(p)
+	for {
+		step := p[n:min(len(p), n+maxWrite)]
+		w.extend()
+		var m int
+		m, err = w.ResponseWriter.Write(step)
+		n += m
+		if err != nil || n >= len(p) {
+			return n, err
+		}
+	}
 }
 
 // Flush implements http.Flusher.
@@ -180,7 +222,7 @@ func (w *writer) Flush() { _ = w.FlushError() }
 
 // FlushError is for http.ResponseController.
 func (w *writer) FlushError() error {
-	w.limit()
+	w.extend()
 	defer w.relax()
 	return w.ctl.Flush()
 }

@@ -64,11 +64,14 @@ type Server struct {
 	Listener net.Listener
 	Handler  http.Handler
 	// TLS of the listener. Nil serves in clear.
-	TLS    *tls.Config
+	TLS *tls.Config
+	// H2C admits HTTP/2 in clear, from clients that begin with it.
+	H2C    bool
 	Limits Limits
 }
 
-// Serve serves HTTP/1.1 and HTTP/2 until the group stops.
+// Serve serves HTTP/1.1 and HTTP/2, in clear only with H2C, until the group
+// stops.
 func (g *Group) Serve(s Server) {
 	limits := s.Limits.withDefaults()
 	srv := &http.Server{
@@ -79,12 +82,15 @@ func (g *Group) Serve(s Server) {
 		MaxHeaderBytes:    limits.HeaderBytes,
 		ConnContext:       withTurn,
 		Protocols:         new(http.Protocols),
-		HTTP2:             &http.HTTP2Config{MaxConcurrentStreams: maxStreams, WriteByteTimeout: limits.WriteTimeout},
-		ErrorLog:          slog.NewLogLogger(g.log.Handler(), slog.LevelDebug), // what clients do is no news
+		HTTP2: &http.HTTP2Config{
+			MaxConcurrentStreams: maxStreams, WriteByteTimeout: limits.WriteTimeout,
+			MaxReceiveBufferPerStream: streamBuffer, MaxReceiveBufferPerConnection: connBuffer,
+		},
+		ErrorLog: slog.NewLogLogger(g.log.Handler(), slog.LevelDebug), // what clients do is no news
 	}
 	srv.Protocols.SetHTTP1(true)
 	srv.Protocols.SetHTTP2(true)
-	srv.Protocols.SetUnencryptedHTTP2(true)
+	srv.Protocols.SetUnencryptedHTTP2(s.H2C)
 	g.servers = append(g.servers, srv)
 	l := &listener{Listener: s.Listener, open: &turns{max: limits.MaxConnections}}
 	g.members.Go(func() {

@@ -26,7 +26,7 @@ func start(t *testing.T, h http.Handler, limits serving.Limits) string {
 	ctx, cancel := context.WithCancel(t.Context())
 	group := serving.NewGroup(slog.New(slog.DiscardHandler))
 	group.Drain(func() {}, 0, 10*time.Second)
-	group.Serve(serving.Server{Name: "test", Listener: l, Handler: h, Limits: limits})
+	group.Serve(serving.Server{Name: "test", Listener: l, Handler: h, H2C: true, Limits: limits})
 	var done sync.WaitGroup
 	done.Go(func() {
 		if err := group.Wait(ctx); err != nil {
@@ -277,5 +277,32 @@ func exchange(t *testing.T, addr, proto, body string) {
 		if err != nil || string(got) != body || res.StatusCode != http.StatusOK {
 			t.Errorf("%s, %d bytes, %v", res.Status, len(got), err)
 		}
+	}
+}
+
+// A large answer in one piece may take longer than the write timeout, as long
+// as its reader makes progress.
+func TestSlowReadersMakeProgress(t *testing.T) {
+	t.Parallel()
+	const size, piece, short = 16 << 20, 512 << 10, 2 * time.Second
+	addr := start(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = w.Write(make([]byte, size))
+	}), serving.Limits{WriteTimeout: short})
+	c := dial(t, addr, "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+	if err := c.(*net.TCPConn).SetReadBuffer(64 << 10); err != nil {
+		t.Fatal(err)
+	}
+	res, err := http.ReadResponse(bufio.NewReader(c), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	tick := time.NewTicker(2 * short * piece / size)
+	defer tick.Stop()
+	for n := 0; n < size; n += piece {
+		if _, err := io.CopyN(io.Discard, res.Body, piece); err != nil {
+			t.Fatalf("after %d of %d bytes: %v", n, size, err)
+		}
+		<-tick.C
 	}
 }
