@@ -234,7 +234,7 @@ func leastPrivilege(t *testing.T, partition bool) {
 // TestTableSettings: what keeps the table small comes with it.
 func TestTableSettings(t *testing.T) {
 	t.Parallel()
-	partitions := tables(t, postgres.MigrateConfig{Partition: true})
+	partitions := tables(t, postgres.MigrateConfig{Partition: true, Buckets: 8})
 	for name, pool := range map[string]*pgxpool.Pool{"onceward_keys": database(t), "onceward_keys_0": partitions, "onceward_keys_7": partitions} {
 		got := query[string](t, pool, "SELECT unnest(reloptions) FROM pg_class WHERE relname = $1 ORDER BY 1", name)
 		for _, want := range []string{"fillfactor=85", "autovacuum_vacuum_scale_factor=0.02", "autovacuum_vacuum_cost_delay=0"} {

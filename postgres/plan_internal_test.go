@@ -37,7 +37,7 @@ func TestConnectionsOutgrow(t *testing.T) {
 // bucket and no other.
 func TestPlansUseTheKey(t *testing.T) {
 	t.Parallel()
-	for name, cfg := range map[string]MigrateConfig{"of a table": {}, "of a partition": {Partition: true}} {
+	for name, cfg := range map[string]MigrateConfig{"of a table": {}, "of a partition": {Partition: true, Buckets: 8}} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			plansUseTheKey(t, cfg)
