@@ -1,5 +1,7 @@
 package soroban
 
+import "fmt"
+
 // What an operation, a channel and a new envelope come to is decided here and
 // in next.go, without I/O, so that the model of the protocol
 // (model_internal_test.go) makes every decision with the code that production
@@ -72,6 +74,29 @@ func recovering(ledger uint32) (progress, action) {
 // usable reports whether another envelope may be built on the channel.
 func (state channelState) usable() bool {
 	return state == channelQuiet || state == channelLive && freesOnTimeout
+}
+
+// exhausted ends an operation that gets no further attempt. All its envelopes
+// are dead; an authorization that was seen in one of them is not, until it
+// expires, so only a call without one is known not to happen.
+func exhausted(last *Attempt, why string) error {
+	if last == nil || !last.guarded() {
+		return &UnavailableError{Reason: why, final: true}
+	}
+	return &UnknownError{Reason: fmt.Sprintf("%s; none of its envelopes can be applied any more, but whoever saw one could still use "+
+		"its authorization (nonce %d of %s) until ledger %d. After that, if the nonce entry never existed, it has not happened",
+		why, last.Nonce, last.Authorizer, last.AuthUntil)}
+}
+
+// refused ends an operation whose call the contract refuses in simulation, and
+// whose nonce does not exist: it releases the key, unless somebody could have
+// seen the authorization in an earlier envelope. What is refused now may be
+// admitted later, and then they could make it happen.
+func (t *Trail) refused(r rejectedAt) error {
+	if last := t.lastCall(); last != nil && last.guarded() {
+		return exhausted(last, r.Error())
+	}
+	return r
 }
 
 // names the attempt in the record of its channel, which is what keeps the

@@ -2,6 +2,7 @@ package soroban_test
 
 import (
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -88,5 +89,27 @@ func TestHeldOperationIsResolved(t *testing.T) {
 			w.Errorf("%+v, %v", out, err)
 		}
 		want(w, "sends", w.sends(), 1)
+	})
+}
+
+// A server that is not there yet refuses to search the ledger in question,
+// while others have long gone past it. Its refusals are no searches in vain,
+// however many there are.
+func TestRefusedSearchIsNotAMiss(t *testing.T) {
+	t.Parallel()
+	inWorld(t, 1, func(w *world) {
+		first := w.process(w.store()).must("k")
+		w.pass(time.Minute)
+		lost := w.process(w.store())
+		var searches atomic.Int32
+		lost.reply = func(method string, body []byte) []byte {
+			if method == "getTransactions" && searches.Add(1) <= 10*8 {
+				return []byte(`{"jsonrpc":"2.0","id":1,"error":{"code":-32602,"message":"start is after the latest ledger"}}`)
+			}
+			return body
+		}
+		want(w, "answer", lost.must("k"), first)
+		want(w, "searched on", searches.Load() > 10*8, true)
+		want(w, "supply", w.supply(), amount)
 	})
 }

@@ -138,18 +138,6 @@ func (s *Submitter) envelope(ctx context.Context, op *onceward.Operation, p *pla
 	return a, nil
 }
 
-// exhausted ends an operation that gets no further attempt. All its envelopes
-// are dead; an authorization that was seen in one of them is not, until it
-// expires, so only a call without one is known not to happen.
-func exhausted(last *Attempt, why string) error {
-	if last == nil || !last.guarded() {
-		return &UnavailableError{Reason: why, final: true}
-	}
-	return &UnknownError{Reason: fmt.Sprintf("%s; none can be applied any more, but whoever saw one could still use "+
-		"its authorization (nonce %d of %s) until ledger %d. After that, if the nonce entry never existed, it has not happened",
-		why, last.Nonce, last.Authorizer, last.AuthUntil)}
-}
-
 // observe follows a stored envelope to its verdict and stores that.
 func (s *Submitter) observe(ctx context.Context, op *onceward.Operation, p *plan, a *Attempt, c *channel, fresh bool) (err error) {
 	ctx, end := s.cfg.Observe(ctx, Step{
@@ -251,7 +239,7 @@ func (s *Submitter) checkRejection(ctx context.Context, op *onceward.Operation, 
 	if p.executed(r.Code, r.HasCode) {
 		return s.reconcileExecuted(ctx, op, p, r.RejectedError)
 	}
-	return r
+	return t.refused(r)
 }
 
 // finish stores the outcome.

@@ -209,12 +209,18 @@ func (s *Submitter) retained(ctx context.Context, hash string) (oldest, latest u
 const noHash = "0000000000000000000000000000000000000000000000000000000000000000"
 
 // scanFor is scan with the server's refusal of the range turned into an
-// answer: servers refuse with an error that they word freely.
+// answer: servers refuse with an error that they word freely. Which ledgers
+// are kept is asked by itself, perhaps of another server, so that it tells
+// what is not kept, and nothing about the scan: the server that refused it may
+// not have got there yet.
 func (s *Submitter) scanFor(ctx context.Context, hash string, from, to uint32, pick func(*foundTx, *xdr.Transaction) bool) (searchAnswer, error) {
 	res, err := s.scan(ctx, from, to, pick)
 	if _, refused := errors.AsType[*RPCError](err); refused {
 		oldest, latest, err := s.retained(ctx, hash)
-		return searchAnswer{trimmed: err == nil && oldest > from, latest: latest}, err
+		if err != nil || oldest <= from {
+			return searchAnswer{}, err
+		}
+		return searchAnswer{trimmed: true, latest: latest}, nil
 	}
 	return res, err
 }

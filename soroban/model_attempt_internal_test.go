@@ -56,7 +56,7 @@ func (l mLast) against(v ledgerView) channelState {
 func (m *model) builds(s *mState, p uint8, emit func(mState, string)) {
 	pr := &s.procs[p]
 	c := pr.ch
-	last, passed := pr.cache[c], false
+	last, passed, refused := pr.cache[c], false, false
 	if s.channels[c].owner == p {
 		last = s.channels[c].last
 	}
@@ -79,7 +79,10 @@ func (m *model) builds(s *mState, p uint8, emit func(mState, string)) {
 			m.recovers(s, p, l, emit)
 		default:
 			m.drafts(s, p, v, emit)
-			m.refuses(s, p, l, emit)
+			if !refused { // by the oldest view, or a newer one
+				m.refuses(s, p, l, emit)
+			}
+			refused = true
 		}
 	}
 }
@@ -111,7 +114,7 @@ func (m *model) drafts(s *mState, p uint8, v ledgerView, emit func(mState, strin
 		if err != nil {
 			op := s.ops[pr.op]
 			op.n = pr.n
-			npr.giveUp(m.trail(&op).lastCall())
+			npr.giveUp(exhausted(m.trail(&op).lastCall(), ""))
 			emit(next, m.say("process %d cannot build another envelope: %v", p, err))
 			continue
 		}
@@ -254,28 +257,36 @@ func (m *model) recovers(s *mState, p, ledger uint8, emit func(mState, string)) 
 	}
 }
 
-// refuses is Submitter.checkRejection: a simulation of any ledger is refused.
+// refuses is Submitter.checkRejection: a simulation of a ledger that is not
+// older than the view is refused, and the nonce is looked for.
 func (m *model) refuses(s *mState, p, ledger uint8, emit func(mState, string)) {
 	if !m.cfg.refusals || m.calm {
 		return
 	}
 	pr := &s.procs[p]
-	nonce := m.nonce(pr.op)
-	for at := ledger; at <= s.ledger; at++ {
-		r := rejectedAt{&RejectedError{}, uint32(at)}
-		for l := uint8(1); l <= s.ledger; l++ {
-			v := m.view(s, pr.ch, nonce, l)
-			switch {
-			case v.nonce:
-				m.recovers(s, p, l, emit)
-			case m.by.stands(r, v):
-				if m.nonceAt(s, nonce, at) != 0 {
-					m.violated("1: the refusal of ledger %d is the echo of a success, and is taken for a failure", at)
-				}
-				next := *s
-				next.procs[p].at, next.procs[p].end = atEnd, mReleased
+	op := s.ops[pr.op]
+	op.n = pr.n
+	nonce, ended := m.nonce(pr.op), false
+	for l := uint8(1); l <= s.ledger; l++ {
+		v := m.view(s, pr.ch, nonce, l)
+		if v.nonce {
+			m.recovers(s, p, l, emit)
+			continue
+		}
+		for at := ledger; at <= s.ledger; at++ {
+			r := rejectedAt{&RejectedError{}, uint32(at)}
+			if !m.by.stands(r, v) {
+				continue
+			}
+			next := *s
+			next.procs[p].giveUp(m.by.refused(m.trail(&op), r))
+			if next.procs[p].end == mReleased && op.owner == p && m.nonceAt(s, nonce, at) != 0 {
+				m.violated("1: the refusal of ledger %d is the echo of a success, and is taken for a failure", at)
+			}
+			if !ended { // they all end alike
 				emit(next, m.say("process %d is refused in simulation", p))
 			}
+			ended = true
 		}
 	}
 }

@@ -11,6 +11,8 @@ type decisions struct {
 	next   func(progress, observation) (progress, action)
 	usable func(channelState) bool
 	stands func(rejectedAt, ledgerView) bool
+	// refused ends an operation whose call is refused in simulation.
+	refused func(*Trail, rejectedAt) error
 	// sendsFirst: an envelope is sent, and then stored.
 	sendsFirst bool
 	// drawsNonces: nonces are random instead of the key's.
@@ -20,7 +22,7 @@ type decisions struct {
 }
 
 func production() decisions {
-	return decisions{next: next, usable: channelState.usable, stands: rejectedAt.stands}
+	return decisions{next: next, usable: channelState.usable, stands: rejectedAt.stands, refused: (*Trail).refused}
 }
 
 // model explores one setup.

@@ -46,7 +46,7 @@ type setup struct {
 	guarded bool
 	until   uint8
 	// window is Config.LedgerWindow. Up to ledger ledgers one closes at a
-	// time; then nine more at once, which is longer than any patience.
+	// time; then mOutage at once, which is longer than any patience.
 	window  uint8
 	ledgers uint8
 	// lag is how many ledgers the view may be old that an envelope is built

@@ -129,6 +129,9 @@ func (m *model) checkEnding(s *mState, o uint8) {
 	if _, success := s.ours(o); len(success) > 0 && (op.status == mReleased || op.outcome.stored && !op.outcome.success) {
 		m.violated("5: %v has succeeded, and op %d has ended without success", success[0].env, o)
 	}
+	if at := s.stolen[m.cfg.key[o]]; at != 0 && op.status == mReleased {
+		m.violated("5: op %d has ended as if nothing could happen any more, and another's transaction used its authorization in ledger %d", o, at)
+	}
 }
 
 // 2. No bytes are sent that are not stored.

@@ -52,6 +52,9 @@ func mutants() []mutant {
 		{"believe a refused simulation without asking for the nonce", twoDatabases(), "1", func(by *decisions) {
 			by.stands = func(rejectedAt, ledgerView) bool { return true }
 		}},
+		{"release a refused operation whose authorization was seen", stolen(), "1", func(by *decisions) {
+			by.refused = func(_ *Trail, r rejectedAt) error { return r }
+		}},
 		{"free the channel on timeout", twoKeys(), "8", func(by *decisions) {
 			by.usable = func(s channelState) bool { return s == channelQuiet || s == channelLive }
 		}},

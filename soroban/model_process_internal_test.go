@@ -132,14 +132,15 @@ func (m *model) decide(s *mState, p uint8) {
 	case todoAttempt:
 		pr.at = atChoose
 	case todoGiveUp:
-		pr.giveUp(t.lastCall())
+		pr.giveUp(exhausted(t.lastCall(), ""))
 	}
 }
 
-// giveUp is what Submitter.ending makes of exhausted.
-func (pr *mProc) giveUp(last *Attempt) {
+// giveUp is what Submitter.ending makes of an operation that gets no further
+// attempt.
+func (pr *mProc) giveUp(why error) {
 	pr.at, pr.end = atEnd, mReleased
-	if _, held := errors.AsType[*UnknownError](exhausted(last, "")); held {
+	if _, held := errors.AsType[*UnknownError](why); held {
 		pr.end = mHeld
 	}
 }

@@ -112,7 +112,7 @@ func (m *model) inVain(q quest, from finding, tell func(finding)) {
 				continue
 			}
 			f = m.step(f, observation{search: &searchAnswer{latest: uint32(q.ledger), trimmed: trimmed}})
-			if f.st.misses > 2*patienceMisses {
+			if f.st.misses > 2*(patienceMisses+patienceLedgers) {
 				return // the outage was not long enough
 			}
 		}

@@ -11,7 +11,8 @@ func bound[T any](small, large T) T {
 }
 
 func setups() []setup {
-	return []setup{oneKey(), unguarded(), bumped(), leased(), stolen(), twoKeys(), twoDatabases()}
+	all := []setup{oneKey(), unguarded(), bumped(), leased(), stolen(), twoKeys(), twoDatabases()}
+	return append(all, bound(nil, []setup{anyProcess()})...)
 }
 
 // oneKey: two processes and two attempts at one operation.
@@ -54,20 +55,32 @@ func leased() setup {
 // stolen: a thief uses the authorization, and it ends early.
 func stolen() setup {
 	c := oneKey()
-	c.name, c.thief = "one key, a thief", true
+	c.name, c.thief, c.refusals = "one key, a thief", true, true
 	c.ledgers, c.until = bound[uint8](3, 5), bound[uint8](4, 6)
 	c.meets = append(c.meets, "released")
 	return c
 }
 
-// twoKeys: two operations contend for the channels.
+// twoKeys: two operations contend for the channels, each in a process of its
+// own.
 func twoKeys() setup {
 	c := oneKey()
 	c.name, c.ops, c.key, c.channels[1] = "two keys", 2, [mOps]uint8{0, 1}, c.channels[0]
-	c.mine, c.attempts = [mProcs][]uint8{{0}, {1}}, 1
-	c.ledgers, c.lag, c.guarded = bound[uint8](3, 5), bound[uint8](0, 1), bound(false, true)
+	c.mine, c.attempts = [mProcs][]uint8{{0}, {1}}, bound(1, 2)
+	c.ledgers, c.lag, c.guarded = bound[uint8](3, 6), bound[uint8](0, 2), bound(false, true)
 	c.same[0] = both(swapProcs, swapOps)
 	c.meets = []string{"proof: expired", "proof: superseded", "verdict: unknown"}
+	return c
+}
+
+// anyProcess: the same, and either process takes either operation. Only within
+// the larger bounds.
+func anyProcess() setup {
+	c := twoKeys()
+	c.name, c.mine = "two keys, any process", [mProcs][]uint8{{0, 1}, {0, 1}}
+	c.attempts, c.ledgers, c.lag, c.guarded = 2, 3, 1, false
+	c.same = []func(mState) mState{swapProcs, swapOps, swapChannels}
+	c.meets = []string{"proof: expired", "verdict: unknown", "fenced"}
 	return c
 }
 

@@ -104,8 +104,10 @@ const (
 	resendAfter = 2
 	// A search that finds nothing is repeated until both numbers are reached:
 	// not found may mean that it was looked up a moment too early.
+	// Two minutes are longer than any healthy server stays behind; an operation
+	// that a person must look at loses nothing by them.
 	patienceMisses  = 8
-	patienceLedgers = 8
+	patienceLedgers = 24
 	// A server whose history ends before the ledger in question has not been
 	// asked at all; it gets an hour to catch up.
 	patienceLag = 720

@@ -74,9 +74,9 @@ func TestPatience(t *testing.T) {
 		step               uint32
 		enough             bool
 	}{
-		{"few searches in many ledgers", 1, 7, 9, false},
-		{"many searches in few ledgers", 20, 8, 1, false},
-		{"enough of both", 2, 9, 1, true},
+		{"few searches in many ledgers", 1, patienceMisses - 1, patienceLedgers, false},
+		{"many searches in few ledgers", 20, patienceLedgers, 1, false},
+		{"enough of both", 2, patienceLedgers + 1, 1, true},
 	} {
 		st, act := begin(a, false)
 		for l := range uint32(c.ledgers) { //nolint:gosec // small
@@ -123,7 +123,7 @@ func TestLaggingHistoryIsNotAMiss(t *testing.T) {
 func TestMissingAccount(t *testing.T) {
 	t.Parallel()
 	st, _ := begin(&Attempt{Sequence: testSeq, MaxLedger: testMax, Ledger: testBuilt}, false)
-	for l := range uint32(20) {
+	for l := range uint32(patienceLedgers + patienceMisses) {
 		var act action
 		if st, act = next(st, observation{view: &ledgerView{ledger: testMax + l}}); st.verdict == expired || act == actSend {
 			t.Fatalf("%+v", st)

@@ -1,6 +1,7 @@
 package soroban
 
 import (
+	"cmp"
 	"context"
 	"encoding/base64"
 	"fmt"
@@ -26,9 +27,11 @@ type vigil struct {
 	sent     bool
 	sentAt   uint32
 	refused  bool // sending is pointless: only a proof can follow
-	misses   int  // searches that found nothing, since ledger missedAt
+	searches int  // that found nothing
+	misses   int  // those that could have found it, since ledger missedAt
 	missedAt uint32
-	behind   int // views in a row from long ago
+	laggedAt uint32 // since when they only met servers that are behind; 0 is never
+	behind   int    // views in a row from long ago
 }
 
 // watch asks and sends until there is a proof.
@@ -81,7 +84,7 @@ func (w *vigil) step(ctx context.Context, v ledgerView) (*foundTx, error) {
 	case v.never(w.a.Sequence, w.end):
 		return nil, w.prove(ctx, Proof{Kind: ProofExpired, Sequence: v.seq, Ledger: v.ledger})
 	case !v.account:
-		return nil, w.missed("the account does not exist")
+		return nil, w.missed("the account does not exist", false)
 	case !w.refused && v.ledger < w.end-1 && (!w.sent || v.ledger >= w.sentAt+resendAfter):
 		w.sent, w.sentAt = true, v.ledger
 		w.send(ctx)
@@ -93,15 +96,16 @@ func (w *vigil) step(ctx context.Context, v ledgerView) (*foundTx, error) {
 // that is found decides.
 func (w *vigil) consumed(ctx context.Context, v ledgerView) (*foundTx, error) {
 	s := w.r.s
-	tx, _, err := w.r.ask(ctx, w.a)
+	tx, now, err := w.r.ask(ctx, w.a)
 	if !s.noted(ctx, w.a, "asking", err) || tx != nil {
 		return tx, nil
 	}
-	if w.misses%scanAfter == scanAfter-1 {
-		usedAt := uint32(0)
-		if v.seq == w.a.Sequence {
-			usedAt = v.seqLedger
-		}
+	usedAt := uint32(0)
+	if v.seq == w.a.Sequence {
+		usedAt = v.seqLedger
+	}
+	behind := now.ledger < cmp.Or(usedAt, v.ledger)
+	if w.searches++; w.searches%scanAfter == 0 {
 		res, err := s.scanSequence(ctx, w.a, usedAt, v.ledger)
 		switch {
 		case !s.noted(ctx, w.a, "searching", err):
@@ -111,14 +115,23 @@ func (w *vigil) consumed(ctx context.Context, v ledgerView) (*foundTx, error) {
 		case res.tx != nil:
 			return nil, w.prove(ctx, Proof{Kind: ProofSuperseded, Sequence: v.seq, Ledger: v.ledger, By: res.tx.hash})
 		}
+		behind = res.latest < cmp.Or(usedAt, v.ledger)
 	}
 	return nil, w.missed(fmt.Sprintf("sequence number %d was consumed, but neither this transaction nor another is found; "+
-		"the server's history may be too short, or another account's transaction moved the sequence", w.a.Sequence))
+		"the server's history may be too short, or another account's transaction moved the sequence", w.a.Sequence), behind)
 }
 
-// missed gives up after many fruitless searches and many ledgers.
-func (w *vigil) missed(what string) error {
-	if w.misses == 0 {
+// missed gives up after many fruitless searches and many ledgers. A server
+// that is behind the ledger in question cannot know.
+func (w *vigil) missed(what string, behind bool) error {
+	if behind {
+		w.laggedAt = cmp.Or(w.laggedAt, w.ledger)
+		if w.ledger < w.laggedAt+patienceLag {
+			return nil
+		}
+		return w.doubt("%s, as of ledger %d", what, w.ledger)
+	}
+	if w.laggedAt = 0; w.misses == 0 {
 		w.missedAt = w.ledger
 	}
 	if w.misses++; w.misses < patienceMisses || w.ledger < w.missedAt+patienceLedgers {

@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -14,6 +16,7 @@ import (
 	protocol "github.com/stellar/go-stellar-sdk/protocols/rpc"
 	"github.com/stellar/go-stellar-sdk/xdr"
 
+	"github.com/onceward/onceward"
 	"github.com/onceward/onceward/soroban"
 	"github.com/onceward/onceward/soroban/devchain"
 )
@@ -124,6 +127,40 @@ func TestStolenThenFailedThenRecovered(t *testing.T) {
 		next := w.process(store)
 		next.must("k")
 		want(w, "hash", next.trailOf("k").Result.TxHash, hash)
+		want(w, "supply", w.supply(), amount)
+	})
+}
+
+// The envelope expires, and the contract refuses the next one. Nobody is told
+// that nothing happened: the authorization was seen, and is used.
+func TestRefusedThenStolen(t *testing.T) {
+	t.Parallel()
+	inWorld(t, 1, func(w *world) {
+		p := w.process(w.store())
+		var refuse atomic.Bool
+		p.reply = func(method string, body []byte) []byte {
+			if method == "simulateTransaction" && refuse.Load() {
+				return fmt.Appendf(nil, `{"jsonrpc":"2.0","id":1,"result":{"latestLedger":%d,"error":"the mint is closed"}}`, w.chain.LatestLedger())
+			}
+			return body
+		}
+		p.mute.Store(true)
+		done := make(chan error)
+		go func() { _, err := p.mint("k"); done <- err }()
+		w.pass(500 * time.Millisecond)
+		refuse.Store(true)
+		want(w, "code", onceward.CodeOf(<-done), onceward.CodeOutcomeUnknown)
+		rec := p.record("k")
+		if rec.Status != onceward.StatusHeld || !strings.Contains(rec.Reason, "the mint is closed") {
+			w.Errorf("%s: %s", rec.Status, rec.Reason)
+		}
+		refuse.Store(false)
+		w.steal(p.trailOf("k").Attempts[0])
+		w.pass(2 * time.Second)
+		want(w, "supply", w.supply(), amount)
+		_, err := p.mint("k")
+		want(w, "code of the retry", onceward.CodeOf(err), onceward.CodeOutcomeUnknown)
+		w.pass(10 * time.Second)
 		want(w, "supply", w.supply(), amount)
 	})
 }
