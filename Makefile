@@ -50,7 +50,8 @@ fuzz: ## run every fuzz target for FUZZTIME (20s) each
 	@scripts/fuzz.sh
 
 torture: deps ## attack real processes for OPS (20,000) operations, then repeat the randomized tests
-	@go run ./cmd/onceward/torture -ops $(OPS) -restores 3 -channels 64 -clients 96 -faulty 20 -ledger-interval 100ms
+	@go run ./cmd/onceward/torture -ops $(OPS) -restores 3 -channels 64 -clients 96 -faulty 15 -ledger-interval 100ms -every-boundary
+	@go run ./cmd/onceward/torture -store postgres: -ops $(OPS) -restores 1 -channels 64 -clients 96 -faulty 15 -ledger-interval 100ms
 	@scripts/each.sh -race -timeout 60m -count $(TORTURE) -run 'Torture|Metamorphic|Crash' $(TESTFLAGS)
 
 model: ## check the model of the chain protocol within larger bounds, minutes

@@ -2,6 +2,9 @@ package main
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"os"
@@ -25,7 +28,9 @@ type config struct {
 	faulty   int // percentage of the chain's answers that are lost or wrong
 	seed     uint64
 	interval time.Duration
+	limit    time.Duration // of the attack; 0 is none
 	broken   string
+	store    string // sqlite, postgres: or a DSN
 	race     bool
 	binary   string
 	log      func(process int, text string) // what a process wrote; may be nil
@@ -40,6 +45,8 @@ func (c config) validate() error {
 		return errors.New("-faulty must be 0 to 90")
 	case c.interval < 10*time.Millisecond:
 		return errors.New("-ledger-interval must be at least 10ms")
+	case c.store != storeSQLite && !strings.HasPrefix(c.store, "postgres:") && !strings.HasPrefix(c.store, "postgresql:"):
+		return errors.New(`-store must be sqlite, "postgres:" or a DSN that begins with postgres://`)
 	case c.broken != "" && !slices.Contains(protections, c.broken):
 		return fmt.Errorf("-break %q is unknown; use one of %s", c.broken, strings.Join(protections, ", "))
 	}
@@ -51,11 +58,18 @@ type campaign struct {
 	cfg      config
 	dice     *dice
 	chain    *devchain.Chain
-	data     string // the folder that the processes share
+	data     string // the folder of the database and the configuration
+	db       database
+	secrets  []string // environment of the processes
 	gateways []*gateway
+	wallets  *wallets
+	inbox    *inbox
 	history  *history
 	sends    *sends
 	faults   *counter
+	crashes  *crashes
+	checks   *counter // by invariant
+	ledgerAt struct{ start, end uint32 }
 }
 
 // torture runs one campaign.
@@ -73,19 +87,22 @@ func torture(ctx context.Context, cfg config) (rep *report, err error) {
 	}
 	c := &campaign{
 		cfg: cfg, dice: newDice(cfg.seed), data: dir + "/data",
-		history: newHistory(), faults: newCounter(),
+		history: newHistory(), faults: newCounter(), crashes: newCrashes(cfg), checks: newCounter(),
+	}
+	if err := os.Mkdir(c.data, 0o700); err != nil {
+		return nil, err
 	}
 	stop, err := c.open(ctx)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, stop()) }()
-	cfg.progress("seed %d: %d operations, %d processes, %d channels", cfg.seed, cfg.ops, cfg.processes, cfg.channels)
+	cfg.progress("seed %d: %d operations, %d processes, %d channels, %s", cfg.seed, cfg.ops, cfg.processes, cfg.channels, c.storeName())
 	begin := time.Now()
 	if err := c.attack(ctx); err != nil {
 		return nil, err
 	}
-	rep = &report{cfg: cfg, attacked: time.Since(begin)}
+	rep = &report{cfg: cfg, store: c.storeName(), attacked: time.Since(begin)}
 	cfg.progress("settling: faults end, every key is asked for until it has its answer")
 	if err := c.settle(ctx); err != nil {
 		return nil, err
@@ -94,58 +111,129 @@ func torture(ctx context.Context, cfg config) (rep *report, err error) {
 	return rep, c.judge(ctx, rep)
 }
 
-// open starts the chain and the processes. Its stop ends them again.
+// open starts the chain, the database and the processes. Its stop ends them
+// again.
 func (c *campaign) open(ctx context.Context) (stop func() error, err error) {
-	if err := os.MkdirAll(c.data, 0o700); err != nil {
-		return nil, err
+	var closers []func() error
+	stop = func() error {
+		var errs []error
+		for _, closeIt := range slices.Backward(closers) {
+			errs = append(errs, closeIt())
+		}
+		return errors.Join(errs...)
 	}
+	for _, step := range []func(context.Context) (func() error, error){
+		c.openChain, c.openInbox, c.openWallets, c.openDatabase, c.openGateways,
+	} {
+		closeIt, err := step(ctx)
+		if closeIt != nil {
+			closers = append(closers, closeIt)
+		}
+		if err != nil {
+			return nil, errors.Join(err, stop())
+		}
+	}
+	c.ledgerAt.start = c.chain.LatestLedger()
+	return stop, nil
+}
+
+func (c *campaign) openChain(ctx context.Context) (func() error, error) {
+	var err error
 	c.chain, err = devchain.Open(devchain.Config{LedgerInterval: c.cfg.interval, Retention: 1 << 20, LedgerCapacity: 4000})
 	if err != nil {
 		return nil, err
 	}
-	chainCtx, cancel := context.WithCancel(ctx)
+	ctx, cancel := context.WithCancel(ctx)
 	var running sync.WaitGroup
 	var chainErr error
-	running.Go(func() { chainErr = c.chain.Run(chainCtx) })
-	c.sends = newSends(c.chain, c.data)
-	stop = func() error { //nolint:contextcheck // it closes what the campaign leaves, whoever has gone
-		for _, g := range c.gateways {
-			g.close()
-		}
+	running.Go(func() { chainErr = c.chain.Run(ctx) })
+	return func() error {
 		cancel()
 		running.Wait()
 		if errors.Is(chainErr, context.Canceled) {
 			chainErr = nil
 		}
-		return errors.Join(chainErr, c.sends.close(), c.chain.Close())
+		return errors.Join(chainErr, c.chain.Close())
+	}, nil
+}
+
+func (c *campaign) openInbox(context.Context) (func() error, error) {
+	secret := "whsec_" + base64.StdEncoding.EncodeToString(c.secret("webhooks"))
+	c.secrets = []string{
+		"ONCEWARD_DEV_MINTER=" + devchain.DevAdminSeed,
+		"ONCEWARD_DEV_NONCE=hex:" + hex.EncodeToString(c.secret("nonces")),
+		"ONCEWARD_DEV_CHANNELS=hex:" + hex.EncodeToString(c.secret("channels")),
+		"ONCEWARD_DEV_WEBHOOK_SECRET=" + secret,
+	}
+	var err error
+	if c.inbox, err = newInbox(c, secret); err != nil { //nolint:contextcheck // it listens until it is closed
+		return nil, err
+	}
+	return c.inbox.close, nil
+}
+
+// secret is the campaign's alone.
+func (c *campaign) secret(name string) []byte {
+	sum := sha256.Sum256(fmt.Appendf(nil, "torture %d %s", c.cfg.seed, name))
+	return sum[:]
+}
+
+func (c *campaign) openWallets(context.Context) (func() error, error) {
+	var err error
+	if c.wallets, err = newWallets(c); err != nil {
+		return nil, err
+	}
+	return func() error { c.wallets.close(); return nil }, nil
+}
+
+func (c *campaign) openDatabase(ctx context.Context) (func() error, error) {
+	var err error
+	if c.db, err = openDatabase(ctx, c, c.data); err != nil {
+		return nil, err
+	}
+	return c.db.close, nil
+}
+
+func (c *campaign) openGateways(ctx context.Context) (func() error, error) {
+	c.sends = newSends(c)
+	closeAll := func() error {
+		for _, g := range c.gateways {
+			g.close()
+		}
+		return c.sends.close()
 	}
 	for i := range c.cfg.processes {
 		g, err := newGateway(c, i) //nolint:contextcheck // its listener lives until close
-		if err == nil {
-			c.gateways = append(c.gateways, g)
-			err = g.start(ctx, life{})
-		}
 		if err != nil {
-			return nil, errors.Join(err, stop())
+			return closeAll, err
 		}
-		if i == 0 { // it made the secrets and the tables
-			if err := c.sends.open(ctx); err != nil {
-				return nil, errors.Join(err, stop())
+		c.gateways = append(c.gateways, g)
+		if i == 0 {
+			if err := errors.Join(g.migrate(ctx), c.sends.open(ctx)); err != nil {
+				return closeAll, err
 			}
 		}
+		if err := g.start(ctx, life{}); err != nil {
+			return closeAll, err
+		}
 	}
-	return stop, nil
+	return closeAll, nil
 }
 
-// attack lets clients and faults loose until every operation was started.
+// attack lets clients and faults loose until every operation was started, and
+// its client has an answer or has given up; or until the limit.
 func (c *campaign) attack(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	if c.cfg.limit > 0 {
+		defer time.AfterFunc(c.cfg.limit, cancel).Stop()
+	}
 	var attackers, clients sync.WaitGroup
-	faults := make(chan error, len(c.gateways)+1)
+	faults := make(chan error, 2*len(c.gateways)+1)
 	attackers.Go(func() { faults <- c.breakNetwork(ctx) })
 	for _, g := range c.gateways {
 		attackers.Go(func() { faults <- g.suffer(ctx) })
+		attackers.Go(func() { faults <- c.db.disturb(ctx, g.index) })
 	}
 	ops := make(chan int)
 	for range c.cfg.clients {
@@ -162,7 +250,7 @@ func (c *campaign) attack(ctx context.Context) error {
 			break
 		}
 		if i > 0 && i%1000 == 0 {
-			c.cfg.progress("%d operations, %d faults", i, c.faults.total())
+			c.cfg.progress("%d operations, %d faults, ledger %d", i, c.faults.total(), c.chain.LatestLedger())
 		}
 		ops <- i
 	}
@@ -183,5 +271,15 @@ func (c *campaign) mend() error {
 	for _, g := range c.gateways {
 		g.front.calm.Store(true)
 	}
+	c.inbox.calm.Store(true)
+	c.ledgerAt.end = c.chain.LatestLedger()
 	return nil
+}
+
+// storeName is the kind of store; a DSN is nobody's business.
+func (c *campaign) storeName() string {
+	if c.cfg.store == storeSQLite {
+		return "SQLite"
+	}
+	return "PostgreSQL"
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"math/rand/v2"
+	"strings"
 	"sync"
 	"time"
 )
@@ -45,12 +46,24 @@ func (c *counter) add(name string, n int) {
 	c.by[name] += n
 }
 
+// sum adds up what is counted under names with a prefix.
+func (c *counter) sum(prefix string) int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return sumOf(c.by, prefix)
+}
+
+func sumOf(counts map[string]int, prefix string) (sum int) {
+	for name, n := range counts {
+		if strings.HasPrefix(name, prefix) {
+			sum += n
+		}
+	}
+	return sum
+}
+
 func (c *counter) total() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	sum := 0
-	for _, n := range c.by {
-		sum += n
-	}
-	return sum
+	return sumOf(c.by, "")
 }

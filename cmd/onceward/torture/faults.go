@@ -2,13 +2,8 @@ package main
 
 import (
 	"context"
-	"database/sql"
-	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/onceward/onceward/soroban/devchain"
@@ -48,23 +43,16 @@ func (c *campaign) starting() bool {
 	return false
 }
 
-// crashPoints are the boundaries that a process is killed at.
-var crashPoints = []string{
-	"claim", "renew", "release", "complete", "store attempt", "store proof", "store outcome", "store envelope",
-	"look", "simulate", "send", "send", "find", "scan",
-}
-
 // suffer kills the process again and again until ctx ends: at a crash point it
 // was given, or at a random moment.
 func (g *gateway) suffer(ctx context.Context) error {
 	for ctx.Err() == nil {
-		d := g.c.dice
 		select {
 		case <-g.ended():
 			g.fell()
 		case <-ctx.Done():
 			return nil
-		case <-time.After(d.between(300*time.Millisecond, 4*time.Second)):
+		case <-time.After(g.alive().patience(g.c.dice)):
 			g.c.faults.add("SIGKILL at a random moment", 1)
 		}
 		if err := g.restart(ctx); err != nil && ctx.Err() == nil {
@@ -77,17 +65,22 @@ func (g *gateway) suffer(ctx context.Context) error {
 // fell takes note of a process that ended without being killed from here.
 func (g *gateway) fell() {
 	g.mu.Lock()
-	at, log, killed := g.life.crashAt, g.log, g.killed
+	l, log, killed, at := g.life, g.log, g.killed, sigkilled(g.cmd) && g.life.crashAt != ""
 	g.mu.Unlock()
 	switch {
 	case killed:
-		return
-	case at == "":
+	case !at:
 		g.c.history.violate(0, "a process ended by itself:\n%s", last(log.String()))
-		return
+	default:
+		g.c.crashed(l)
 	}
-	name, _, _ := strings.Cut(at, "=")
-	g.c.faults.add("SIGKILL "+name, 1)
+}
+
+// alive is how the process of the moment was started.
+func (g *gateway) alive() life {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.life
 }
 
 // restart kills the process and starts its successor, which may be given a
@@ -98,15 +91,24 @@ func (g *gateway) restart(ctx context.Context) error {
 	d := g.c.dice
 	g.kill()
 	var l life
-	if d.percent(70) {
-		at := pick(d, []string{"before ", "after "}) + pick(d, crashPoints)
-		l.crashAt = fmt.Sprintf("%s=%d", at, 1+d.n(12))
+	if d.percent(75) {
+		l.crashAt, l.seldom = g.c.crashes.draw(d)
 	}
 	if d.percent(30) {
-		l.skew = d.between(-10*time.Minute, 10*time.Minute)
+		l.skew = wrongClock(d)
 		g.c.faults.add("clock set wrong", 1)
 	}
 	return g.start(ctx, l)
+}
+
+// wrongClock draws how wrong a clock is. One that is fast is so by seconds:
+// what its process holds when it dies stays blocked for that long, and under
+// many minutes of that nothing else would be put to the test.
+func wrongClock(d *dice) time.Duration {
+	if d.percent(20) {
+		return d.between(-10*time.Minute, 0)
+	}
+	return d.between(-5*time.Second, 5*time.Second)
 }
 
 // restores says before which operations the database is copied and replaced.
@@ -125,29 +127,25 @@ func (c *campaign) planRestores() restores {
 // due does what is due before operation i.
 func (r restores) due(ctx context.Context, c *campaign, i int) error {
 	if n, ok := r.copyAt[i]; ok {
-		if err := c.sends.backup(ctx, c.copyOf(n)); err != nil {
+		if err := c.db.backup(ctx, n); err != nil {
 			return fmt.Errorf("copying the database: %w", err)
 		}
 	}
 	if n, ok := r.replaceAt[i]; ok {
-		return c.restore(ctx, c.copyOf(n))
+		return c.restore(ctx, n)
 	}
 	return nil
 }
 
-func (c *campaign) copyOf(n int) string {
-	return filepath.Join(filepath.Dir(c.data), fmt.Sprintf("copy-%d.db", n))
-}
-
 // restore puts an older copy in the place of the database: what was stored
 // since is forgotten.
-func (c *campaign) restore(ctx context.Context, copied string) error {
+func (c *campaign) restore(ctx context.Context, n int) error {
 	for _, g := range c.gateways {
 		g.halting.Lock()
 		defer g.halting.Unlock()
 		g.kill()
 	}
-	if err := c.sends.exchange(ctx, copied); err != nil {
+	if err := c.sends.exchange(ctx, n); err != nil {
 		return fmt.Errorf("restoring the database: %w", err)
 	}
 	c.faults.add("database replaced by an older copy", 1)
@@ -157,20 +155,4 @@ func (c *campaign) restore(ctx context.Context, copied string) error {
 		}
 	}
 	return nil
-}
-
-// exchangeFiles puts from in the place of the database in dir.
-func exchangeFiles(dir, from string) error {
-	for _, suffix := range []string{"-wal", "-shm"} {
-		if err := os.Remove(filepath.Join(dir, "onceward.db"+suffix)); err != nil && !errors.Is(err, os.ErrNotExist) {
-			return err
-		}
-	}
-	return os.Rename(from, filepath.Join(dir, "onceward.db"))
-}
-
-// vacuumInto makes a consistent copy of the database at path.
-func vacuumInto(ctx context.Context, db *sql.DB, path string) error {
-	_, err := db.ExecContext(ctx, "VACUUM INTO '"+strings.ReplaceAll(path, "'", "''")+"'") //nolint:gosec // a path of our own, quoted
-	return err
 }

@@ -12,9 +12,13 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
+
+	"github.com/onceward/onceward/cmd/onceward/internal/dev"
 )
 
 // build compiles the gateway with crash points and protections that can be
@@ -54,7 +58,14 @@ type gateway struct {
 // life is how one process is started.
 type life struct {
 	crashAt string
+	seldom  bool // processes come by there seldom
 	skew    time.Duration
+}
+
+// boundary is where it is to die.
+func (l life) boundary() string {
+	name, _, _ := strings.Cut(l.crashAt, "=")
+	return name
 }
 
 func newGateway(c *campaign, index int) (*gateway, error) {
@@ -66,7 +77,41 @@ func newGateway(c *campaign, index int) (*gateway, error) {
 	}
 	g.serve = &http.Server{Handler: g.front, ReadHeaderTimeout: 10 * time.Second}
 	go func() { _ = g.serve.Serve(g.rpc) }() // ends with close
-	return g, nil
+	return g, g.configure()
+}
+
+// configure writes the file of "onceward dev", with the process's own ways to
+// the chain and to the database.
+func (g *gateway) configure() error {
+	cfg := dev.Config{
+		Listen: "127.0.0.1:0", AdminListen: "127.0.0.1:0", Data: g.c.data, LedgerInterval: g.c.cfg.interval,
+		Lease: time.Second, Wait: 2 * time.Second, Channels: g.c.cfg.channels, WebhookURL: g.c.inbox.url(),
+	}
+	file, err := cfg.File("http://"+g.rpc.Addr().String(), g.c.chain.Passphrase())
+	if err != nil {
+		return err
+	}
+	file = bytes.Replace(file, []byte("\nstore: "), []byte("\nstore: "+strconv.Quote(g.c.db.dsn(g.index))+" # not "), 1)
+	return os.WriteFile(g.file(), file, 0o600)
+}
+
+func (g *gateway) file() string {
+	return filepath.Join(g.c.data, fmt.Sprintf("gateway-%d.yaml", g.index))
+}
+
+// command is the binary under test.
+func (g *gateway) command(ctx context.Context, args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, g.c.cfg.binary, args...) //nolint:gosec // our own arguments
+	cmd.Env = append(os.Environ(), g.c.secrets...)
+	return cmd
+}
+
+// migrate makes the tables.
+func (g *gateway) migrate(ctx context.Context) error {
+	if out, err := g.command(ctx, "migrate", "-c", g.file()).CombinedOutput(); err != nil {
+		return fmt.Errorf("making the tables: %w: %s", err, out)
+	}
+	return nil
 }
 
 func (g *gateway) close() {
@@ -81,7 +126,8 @@ func (g *gateway) address() string {
 	return g.api
 }
 
-const startTries = 20
+// startTries outlast every fault of the database.
+const startTries = 150
 
 // start runs the process until it answers. A start that a fault of the chain
 // spoils is tried again.
@@ -91,10 +137,22 @@ func (g *gateway) start(ctx context.Context, l life) error {
 		if err = g.startOnce(ctx, l); err == nil || ctx.Err() != nil {
 			return err
 		}
-		l.crashAt = "" // it may have been passed while starting
-		pause(ctx, 100*time.Millisecond)
+		if errors.Is(err, errKilled) { // it came by its boundary while starting
+			g.c.crashed(l)
+		}
+		l.crashAt = ""
+		pause(ctx, 200*time.Millisecond)
 	}
 	return err
+}
+
+// errKilled means that a process died at its boundary before it listened.
+var errKilled = errors.New("killed while starting")
+
+// crashed takes note of a process that died at its boundary.
+func (c *campaign) crashed(l life) {
+	c.crashes.hit(l.boundary())
+	c.faults.add("SIGKILL "+l.boundary(), 1)
 }
 
 var apiLine = regexp.MustCompile(`^  API\s+(http://\S+)`)
@@ -102,11 +160,8 @@ var apiLine = regexp.MustCompile(`^  API\s+(http://\S+)`)
 func (g *gateway) startOnce(ctx context.Context, l life) error {
 	g.front.starting.Store(true)
 	defer g.front.starting.Store(false)
-	cmd := exec.CommandContext(context.WithoutCancel(ctx), g.c.cfg.binary, //nolint:gosec // the binary under test
-		"dev", "--listen=127.0.0.1:0", "--admin-listen=127.0.0.1:0", "--rpc-url=http://"+g.rpc.Addr().String(),
-		"--data="+g.c.data, "--ledger-interval="+g.c.cfg.interval.String(), "--lease=1s", "--wait=2s",
-		fmt.Sprintf("--channels=%d", g.c.cfg.channels))
-	cmd.Env = append(os.Environ(), "ONCEWARD_BREAK="+g.c.cfg.broken,
+	cmd := g.command(context.WithoutCancel(ctx), "serve", "-c", g.file())
+	cmd.Env = append(cmd.Env, "ONCEWARD_BREAK="+g.c.cfg.broken,
 		"ONCEWARD_CRASH_AT="+l.crashAt, "ONCEWARD_CLOCK_SKEW="+l.skew.String())
 	log := &tail{}
 	cmd.Stderr = log
@@ -135,12 +190,21 @@ func (g *gateway) startOnce(ctx context.Context, l life) error {
 		g.mu.Unlock()
 		return nil
 	case <-done:
+		if sigkilled(cmd) && l.crashAt != "" {
+			return errKilled
+		}
 		return fmt.Errorf("a gateway ended before it listened: %s", log.String())
 	case <-time.After(time.Minute):
 		_ = cmd.Process.Kill() // it is gone either way
 		<-done
 		return errors.New("a gateway did not listen within a minute")
 	}
+}
+
+// sigkilled reports how a process that has ended did.
+func sigkilled(cmd *exec.Cmd) bool {
+	status, ok := cmd.ProcessState.Sys().(syscall.WaitStatus)
+	return ok && status.Signaled() && status.Signal() == syscall.SIGKILL
 }
 
 // ended is closed when the process of the moment has ended.

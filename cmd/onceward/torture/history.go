@@ -13,13 +13,21 @@ type history struct {
 	statuses   map[string]int
 	violations []violation
 	reasons    []string // why operations are held
+	epoch      int      // how often the database was replaced by an older copy
 }
 
 // seen is the knowledge of one operation.
 type seen struct {
 	op     operation
+	began  int    // the epoch
 	answer string // the final one, "" while none
-	held   bool   // the last answer said that a person must decide
+	// answeredIn is the epoch of the answer.
+	answeredIn int
+	held       bool // the last answer said that a person must decide
+	// refused is the relay's latest word that it can never happen, or was not
+	// sent; refusedIn its epoch.
+	refused   string
+	refusedIn int
 }
 
 // violation of an invariant of the protocol, by its number.
@@ -35,7 +43,7 @@ func newHistory() *history {
 func (h *history) begin(op operation) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.ops[op.index] = &seen{op: op}
+	h.ops[op.index] = &seen{op: op, began: h.epoch}
 }
 
 func (h *history) answered(op operation) bool {
@@ -56,8 +64,21 @@ var temporary = map[string]bool{
 	"interrupted": true, "rate-limited": true, "outcome-unknown": true, "overloaded": true,
 }
 
-// saw takes one answer in.
-func (h *history) saw(op operation, a answer) {
+func (h *history) epochNow() int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.epoch
+}
+
+// forgot takes note that the database was replaced by an older copy.
+func (h *history) forgot() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.epoch++
+}
+
+// saw takes one answer in, to a request of the given epoch.
+func (h *history) saw(op operation, a answer, epoch int) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	s := h.ops[op.index]
@@ -68,7 +89,7 @@ func (h *history) saw(op operation, a answer) {
 	case a.final():
 		h.statuses[fmt.Sprintf("%d final", a.status)]++
 		if s.answer == "" {
-			s.answer = a.body
+			s.answer, s.answeredIn = a.body, epoch
 		} else if s.answer != a.body {
 			h.violations = append(h.violations, violation{6, fmt.Sprintf(
 				"operation %d was answered %s and later %s", op.index, s.answer, a.body)})
@@ -78,6 +99,12 @@ func (h *history) saw(op operation, a answer) {
 	h.statuses[fmt.Sprintf("%d %s", a.status, a.code)]++
 	s.held = a.code == "outcome-unknown"
 	switch {
+	case op.relayed() && a.refused():
+		s.refused, s.refusedIn = a.code, epoch
+		if s.answer != "" && (s.answeredIn == epoch || a.code == relaySuperseded) {
+			h.violations = append(h.violations, violation{7, fmt.Sprintf(
+				"operation %d was answered %s and later refused: %s", op.index, s.answer, a.body)})
+		}
 	case s.answer != "" && a.status != http.StatusServiceUnavailable && a.status != http.StatusConflict:
 		h.violations = append(h.violations, violation{7, fmt.Sprintf(
 			"operation %d was answered %s and later refused: %s", op.index, s.answer, a.body)})

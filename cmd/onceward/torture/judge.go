@@ -27,7 +27,7 @@ type applied struct {
 	ledger        uint32
 	success       bool
 	function      string
-	about         string // the account in the first argument
+	about         string // its effect, see effectOf
 }
 
 // ledgers is all that the chain contains.
@@ -91,7 +91,11 @@ func (l *ledgers) add(info *protocol.TransactionInfo, passphrase string) error {
 		return nil
 	}
 	tx.function = string(call.FunctionName)
-	tx.about, err = call.Args[0].Address.String()
+	account, err := call.Args[0].Address.String()
+	tx.about = effectOf(account, 0)
+	if len(call.Args) > 1 && call.Args[1].U64 != nil {
+		tx.about = effectOf(account, uint64(*call.Args[1].U64))
+	}
 	return err
 }
 
@@ -113,12 +117,17 @@ func (c *campaign) judge(ctx context.Context, rep *report) error {
 	}
 	c.judgeEffects(chain, rep)
 	c.judgeChannels(chain)
+	c.judgeRestores(chain)
+	c.checks.add("11", c.faults.sum("SIGKILL"))
 	c.sends.mu.Lock()
 	defer c.sends.mu.Unlock()
 	rep.violations = slices.Concat(c.history.violations, c.sends.lost)
 	slices.SortStableFunc(rep.violations, func(a, b violation) int { return cmp.Compare(a.invariant, b.invariant) })
 	rep.faults, rep.statuses, rep.reasons = c.faults.by, c.history.statuses, c.history.reasons
+	rep.checks, rep.hits = c.checks.by, c.crashes.hits
 	rep.records, rep.transactions, rep.sends, rep.envelopes, rep.bumps = records, len(chain.byHash), c.sends.count, len(c.sends.first), c.sends.bumps
+	rep.relayed, rep.messages = c.sends.relayed, len(c.inbox.messages)
+	rep.ledgers = c.ledgerAt.end - c.ledgerAt.start
 	return nil
 }
 
@@ -132,26 +141,51 @@ func (c *campaign) judgeEffects(chain *ledgers, rep *report) {
 	}
 	for _, s := range c.history.all() {
 		rep.operations++
-		n := len(happened[s.op.to])
+		did := happened[s.op.effect]
+		delete(happened, s.op.effect)
+		c.judgeEffect(s, did)
 		switch {
-		case n > 1:
-			c.history.violate(1, "operation %d (%s) happened %d times: %s", s.op.index, s.op.kind, n, hashes(happened[s.op.to]))
-		case n == 0 && s.answer != "":
-			c.history.violate(5, "operation %d was answered %s and did not happen", s.op.index, s.answer)
-		case n == 1 && s.answer == "" && !s.held:
-			c.history.violate(7, "operation %d happened and has no answer", s.op.index)
-		case n == 1 && s.answer != "" && !strings.Contains(s.answer, happened[s.op.to][0].hash):
-			c.history.violate(5, "operation %d was answered %s and happened by %s", s.op.index, s.answer, hashes(happened[s.op.to]))
-		}
-		if s.answer == "" && s.held {
+		case s.answer != "":
+		case s.held:
 			rep.held++
+		case s.refused != "":
+			rep.refused++
 		}
-		rep.happened += min(n, 1)
-		delete(happened, s.op.to)
+		rep.happened += min(len(did), 1)
+		if len(did) == 1 && did[0].ledger <= c.ledgerAt.end {
+			rep.underAttack++
+		}
 	}
 	for to, txs := range happened {
 		c.history.violate(1, "nobody asked for %s to %s", hashes(txs), to)
 	}
+}
+
+// judgeEffect holds what happened for one operation against what was said of it.
+func (c *campaign) judgeEffect(s *seen, did []*applied) {
+	n := len(did)
+	for _, invariant := range []string{"1", "5", "6", "7"} {
+		c.checks.add(invariant, 1)
+	}
+	switch {
+	case n > 1:
+		c.history.violate(1, "operation %d (%s) happened %d times: %s", s.op.index, s.op.kind, n, hashes(did))
+	case n == 0 && s.answer != "":
+		c.history.violate(5, "operation %d was answered %s and did not happen", s.op.index, s.answer)
+	case n == 1 && s.answer != "" && !strings.Contains(s.answer, did[0].hash):
+		c.history.violate(5, "operation %d was answered %s and happened by %s", s.op.index, s.answer, hashes(did))
+	case n == 1 && s.answer == "" && s.refused != "" && !c.forgotten(s):
+		c.history.violate(9, "operation %d (%s) was refused with %s and happened by %s", s.op.index, s.op.kind, s.refused, hashes(did))
+	case n == 1 && s.answer == "" && s.refused == "" && !s.held:
+		c.history.violate(7, "operation %d happened and has no answer", s.op.index)
+	}
+}
+
+// forgotten reports whether a refusal can be owed to a database that has lost
+// the operation: the chain remembers an authorization until it ends, and no
+// longer.
+func (c *campaign) forgotten(s *seen) bool {
+	return s.op.kind == kindAuthorization && s.refused == relayExpired && s.refusedIn > s.began
 }
 
 func hashes(txs []*applied) string {
@@ -171,6 +205,7 @@ func (c *campaign) judgeRecord(chain *ledgers, rec onceward.Record) {
 	}
 	for _, a := range t.Attempts {
 		tx, proof := chain.byHash[a.Hash], t.Proofs[a.Number]
+		c.countProof(proof)
 		switch {
 		case proof.Kind == soroban.ProofExpired && tx != nil:
 			c.history.violate(9, "%s was declared expired as of ledger %d and was applied in ledger %d (success: %v)",
@@ -188,6 +223,7 @@ func (c *campaign) judgeRecord(chain *ledgers, rec onceward.Record) {
 	if rec.Status != onceward.StatusCompleted {
 		c.history.violate(6, "operation %v has an outcome and is %s", rec.Key.ID(), rec.Status)
 	}
+	c.inbox.judge(rec.Key.ID().String(), t.Result.TxHash)
 	tx := chain.byHash[t.Result.TxHash]
 	if tx == nil || tx.success != (t.Result.Status == soroban.Succeeded) {
 		c.history.violate(5, "operation %v is %s by %q, and the chain says %+v", rec.Key.ID(), t.Result.Status, t.Result.TxHash, tx)
@@ -199,31 +235,4 @@ func (c *campaign) judgeRecord(chain *ledgers, rec onceward.Record) {
 		rec.Response.Status == http.StatusOK != (t.Result.Status == soroban.Succeeded) {
 		c.history.violate(5, "operation %v ended as %+v, and its answer is another", rec.Key.ID(), t.Result)
 	}
-}
-
-// judgeChannels replays what left the processes: when an envelope was first
-// sent, every other one of its channel had to be dead. Invariants 3 and 8.
-func (c *campaign) judgeChannels(chain *ledgers) {
-	byChannel := make(map[string][]*sent)
-	for _, s := range c.sends.order {
-		for _, before := range byChannel[s.channel] {
-			if before.epoch != s.epoch || dead(chain, before, s.ledger) {
-				continue
-			}
-			invariant := 8
-			if before.sequence == s.sequence {
-				invariant = 3
-			}
-			c.history.violate(invariant, "%s was sent in ledger %d on channel %s (sequence %d), where %s (sequence %d) could be applied before ledger %d",
-				s.hash, s.ledger, s.channel, s.sequence, before.hash, before.sequence, before.maxLedger)
-		}
-		byChannel[s.channel] = append(byChannel[s.channel], s)
-	}
-}
-
-// dead reports whether, as of a ledger, an envelope was applied, or lost its
-// sequence number to another, or could not be applied any more.
-func dead(chain *ledgers, s *sent, ledger uint32) bool {
-	used := chain.bySlot[slot(s.channel, s.sequence)]
-	return used != nil && used.ledger <= ledger || s.maxLedger != 0 && ledger+1 >= s.maxLedger
 }

@@ -8,10 +8,11 @@
 // post, retry and give up, while faults drawn from a seed strike: processes
 // killed at every boundary between storing and sending and at random moments,
 // answers of the chain lost, delayed, stale or wrong, transactions dropped,
-// evicted or included in their last ledger, clocks set wrong, the database
+// evicted or included in their last ledger, clocks set wrong, connections to
+// PostgreSQL cut, delayed and left half-open, webhooks refused, the database
 // replaced by an older copy of itself. Then everything is mended, every key is
-// asked for until it has its answer, and the ledgers, the records and what the
-// clients saw are compared, invariant by invariant.
+// asked for until it has its answer, and the ledgers, the records, the messages
+// and what the clients saw are compared, invariant by invariant.
 //
 // With -break the processes lack one protection; the campaign must then fail.
 //
@@ -52,9 +53,12 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	flags.IntVar(&cfg.restores, "restores", 1, "how often the database is replaced by an older copy")
 	flags.IntVar(&cfg.faulty, "faulty", 8, "percentage of the chain's answers that are lost or wrong")
 	flags.DurationVar(&cfg.interval, "ledger-interval", 50*time.Millisecond, "time between two ledgers")
+	flags.DurationVar(&cfg.limit, "for", 0, "end the attack then, however many operations were started")
 	flags.StringVar(&cfg.broken, "break", "", "take one protection away: "+strings.Join(protections, ", "))
+	flags.StringVar(&cfg.store, "store", storeSQLite, `sqlite, "postgres:" for a server that is started and thrown away, or the DSN of one`)
 	flags.BoolVar(&cfg.race, "race", false, "build the processes with the race detector")
 	flags.StringVar(&cfg.binary, "binary", "", "use this binary, built with -tags torture, instead of building one")
+	strict := flags.Bool("every-boundary", false, "fail if no process died at one of the crash points")
 	markdown := flags.Bool("markdown", false, "print the report as a Markdown table")
 	verbose := flags.Bool("v", false, "print what the processes log")
 	if err := flags.Parse(args); err != nil {
@@ -74,7 +78,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return 1
 	}
 	rep.print(stdout, *markdown)
-	if len(rep.violations) > 0 {
+	if len(rep.violations) > 0 || *strict && len(rep.neverHit()) > 0 {
 		return 1
 	}
 	return 0

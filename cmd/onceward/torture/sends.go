@@ -3,43 +3,49 @@ package main
 import (
 	"bytes"
 	"context"
-	"database/sql"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/stellar/go-stellar-sdk/network"
 	"github.com/stellar/go-stellar-sdk/xdr"
-	_ "modernc.org/sqlite" // the driver of the processes
 
 	"github.com/onceward/onceward"
+	gateways "github.com/onceward/onceward/cmd/onceward/internal/gateway"
 	"github.com/onceward/onceward/soroban"
 	"github.com/onceward/onceward/soroban/devchain"
-	"github.com/onceward/onceward/sqlitestore"
 )
 
 // sends is every envelope that left a process, held against the database at
 // the moment it left.
 type sends struct {
+	c     *campaign
 	chain *devchain.Chain
-	data  string
 
-	store   sync.RWMutex // held while the database is exchanged
-	db      *sql.DB
-	records *sqlitestore.Store
+	store        sync.RWMutex // held while the database is exchanged
+	records      records
+	closeRecords func() error
 
-	mu    sync.Mutex
-	bytes map[string]bool  // every envelope, fee bumps by themselves
-	first map[string]*sent // by hash of the inner transaction
-	order []*sent
-	count int
-	bumps int
-	lost  []violation
-	epoch int
+	mu       sync.Mutex
+	bytes    map[string]bool  // every envelope, fee bumps by themselves
+	first    map[string]*sent // by hash of the inner transaction
+	order    []*sent
+	count    int
+	bumps    int
+	relayed  int // users' transactions
+	lost     []violation
+	restored []restored
+}
+
+// restored is a database that was replaced by an older copy of itself: when,
+// and the last sequence number that the copy knows of each channel.
+type restored struct {
+	ledger uint32
+	last   map[string]int64
 }
 
 // sent is one envelope.
@@ -50,18 +56,15 @@ type sent struct {
 	maxLedger uint32
 	ledger    uint32 // the chain's latest when it was first sent
 	epoch     int
+	user      bool // it is a user's own transaction
 }
 
-func newSends(chain *devchain.Chain, data string) *sends {
-	return &sends{chain: chain, data: data, first: make(map[string]*sent), bytes: make(map[string]bool)}
+func newSends(c *campaign) *sends {
+	return &sends{c: c, chain: c.chain, first: make(map[string]*sent), bytes: make(map[string]bool)}
 }
 
-func (s *sends) open(ctx context.Context) error {
-	var err error
-	if s.db, err = sql.Open("sqlite", filepath.Join(s.data, "onceward.db")); err != nil {
-		return err
-	}
-	s.records, err = sqlitestore.Open(ctx, s.db, sqlitestore.Config{CheckMigrated: true})
+func (s *sends) open(ctx context.Context) (err error) {
+	s.records, s.closeRecords, err = s.c.db.open(ctx)
 	return err
 }
 
@@ -69,26 +72,49 @@ func (s *sends) close() error {
 	if s.records == nil {
 		return nil
 	}
-	return errors.Join(s.records.Close(context.Background()), s.db.Close())
+	s.records = nil
+	return s.closeRecords()
 }
 
-func (s *sends) backup(ctx context.Context, path string) error {
-	s.store.RLock()
-	defer s.store.RUnlock()
-	return vacuumInto(ctx, s.db, path)
-}
-
-// exchange replaces the database, which no process has open.
-func (s *sends) exchange(ctx context.Context, path string) error {
+// exchange replaces the database, which no process has open, by a copy.
+func (s *sends) exchange(ctx context.Context, n int) error {
 	s.store.Lock()
 	defer s.store.Unlock()
-	if err := errors.Join(s.close(), exchangeFiles(s.data, path), s.open(ctx)); err != nil { //nolint:contextcheck // closing is not cut short
+	if err := errors.Join(s.close(), s.c.db.restore(ctx, n), s.open(ctx)); err != nil {
 		return err
 	}
+	r := restored{s.chain.LatestLedger(), make(map[string]int64)}
+	err := s.list(ctx, channelKind, func(rec *onceward.Record) error {
+		last, err := lastEnvelope(rec)
+		r.last[rec.Key.Value] = last.Sequence
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	s.c.history.forgot()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.epoch++
+	s.restored = append(s.restored, r)
 	return nil
+}
+
+// channelKind is of the records of channels.
+const channelKind = "onceward/channel"
+
+// named is what the record of a channel says of its last envelope.
+type named struct {
+	Operation string `json:"operation"`
+	Sequence  int64  `json:"sequence"`
+}
+
+func lastEnvelope(rec *onceward.Record) (last named, err error) {
+	for _, cp := range rec.Checkpoints {
+		if err := json.Unmarshal(cp.Data, &last); err != nil {
+			return last, err
+		}
+	}
+	return last, nil
 }
 
 // sent takes one submission in, before it reaches the chain.
@@ -123,10 +149,16 @@ func (s *sends) sent(ctx context.Context, params json.RawMessage) {
 	if b := env.V1.Tx.Cond.V2; b != nil && b.LedgerBounds != nil {
 		out.maxLedger = uint32(b.LedgerBounds.MaxLedger)
 	}
+	out.user = s.c.wallets.own[out.channel]
 	if !s.note(out, raw, bump) {
 		return
 	}
-	if err := s.stored(ctx, out, raw); err != nil && ctx.Err() == nil {
+	stored := s.stored
+	if out.user {
+		stored = s.storedRelay
+	}
+	s.c.checks.add("2", 1)
+	if err := stored(ctx, out, raw); err != nil && ctx.Err() == nil {
 		s.violate(2, "transaction %s was sent at ledger %d and is not stored: %v", out.hash, out.ledger, err)
 	}
 }
@@ -140,15 +172,19 @@ func (s *sends) note(out *sent, raw []byte, bump bool) bool {
 		return false
 	}
 	s.bytes[string(raw)] = true
-	if bump {
+	switch {
+	case out.user:
+		s.relayed++
+	case bump:
 		s.bumps++
+		s.c.checks.add("10", 1)
 	}
 	_, known := s.first[out.hash]
-	if bump && !known {
+	if bump && !known && !out.user { // for a user, the fee bump is all that is sent
 		s.lost = append(s.lost, violation{10, "a fee bump was sent around a transaction that was never sent: " + out.hash})
 	}
 	if !known {
-		out.epoch = s.epoch
+		out.epoch = len(s.restored)
 		s.first[out.hash] = out
 		s.order = append(s.order, out)
 	}
@@ -169,23 +205,17 @@ func (s *sends) stored(ctx context.Context, out *sent, raw []byte) error {
 	s.store.RLock()
 	defer s.store.RUnlock()
 	net := network.ID(s.chain.Passphrase())
-	named, err := s.records.Get(ctx, onceward.GetRequest{Now: time.Now(), Key: onceward.Key{
+	channel, err := s.records.Get(ctx, onceward.GetRequest{Now: time.Now(), Key: onceward.Key{
 		Scope: onceward.ReservedScope + "channel/" + hex.EncodeToString(net[:8]), Value: out.channel,
 	}})
 	if err != nil {
 		return fmt.Errorf("the record of its channel: %w", err)
 	}
-	for _, cp := range named.Checkpoints {
-		var last struct {
-			Operation string `json:"operation"`
-		}
-		if err := json.Unmarshal(cp.Data, &last); err != nil {
-			return err
-		}
-		id, err := onceward.ParseID(last.Operation)
-		if err != nil {
-			continue
-		}
+	last, err := lastEnvelope(&channel)
+	if err != nil {
+		return err
+	}
+	if id, err := onceward.ParseID(last.Operation); err == nil {
 		rec, err := s.records.Find(ctx, onceward.FindRequest{ID: id, Now: time.Now()})
 		if err == nil && holds(rec, out.hash, raw) {
 			return nil
@@ -200,29 +230,72 @@ func (s *sends) stored(ctx context.Context, out *sent, raw []byte) error {
 	return err
 }
 
+// storedRelay looks for a user's transaction in the record that is named after
+// it.
+func (s *sends) storedRelay(ctx context.Context, out *sent, raw []byte) error {
+	s.store.RLock()
+	defer s.store.RUnlock()
+	key := onceward.NaturalKey(gateways.Anonymous, relayKind, "transaction", out.hash)
+	rec, err := s.records.Get(ctx, onceward.GetRequest{Key: key, Now: time.Now()})
+	if err != nil {
+		return err
+	}
+	for _, cp := range rec.Checkpoints {
+		var kept struct {
+			Send []byte `json:"send"`
+		}
+		if cp.Name == relayKind && json.Unmarshal(cp.Data, &kept) == nil && bytes.Equal(kept.Send, raw) {
+			if t, err := soroban.ReadTrail(rec); err == nil && len(t.Attempts) == 1 && t.Attempts[0].Hash == out.hash {
+				return nil
+			}
+		}
+	}
+	return errNotThere
+}
+
+// relayKind is of the records of what is relayed, and the name of the
+// checkpoint that holds what is sent.
+const relayKind = "relay"
+
 // each reads every record of an operation, whole.
 func (s *sends) each(ctx context.Context, do func(onceward.Record)) error {
-	req := onceward.ListRequest{Now: time.Now(), Limit: 500}
+	return s.list(ctx, "", func(rec *onceward.Record) error { do(*rec); return nil })
+}
+
+// list reads every record of a kind, whole; "" is every operation's.
+func (s *sends) list(ctx context.Context, kind string, do func(*onceward.Record) error) error {
+	req := onceward.ListRequest{Now: time.Now(), Kind: kind, Limit: 500}
 	for {
 		page, err := s.records.List(ctx, req)
 		if err != nil {
 			return err
 		}
 		for _, listed := range page.Records {
+			if kind == "" && strings.HasPrefix(listed.Key.Scope, onceward.ReservedScope) {
+				continue
+			}
 			rec, err := s.records.Get(ctx, onceward.GetRequest{Key: listed.Key, Now: time.Now()})
 			if errors.Is(err, onceward.ErrNotFound) {
 				continue
 			}
+			if err == nil {
+				err = do(&rec)
+			}
 			if err != nil {
 				return err
 			}
-			do(rec)
 		}
 		if page.Next == "" {
 			return nil
 		}
 		req.Cursor = page.Next
 	}
+}
+
+// pending reports whether a webhook waits to be delivered.
+func (s *sends) pending(ctx context.Context) (bool, error) {
+	page, err := s.records.List(ctx, onceward.ListRequest{Now: time.Now(), Kind: "onceward/webhook/dev", Status: onceward.StatusStarted, Limit: 1})
+	return len(page.Records) > 0, err
 }
 
 // holds reports whether the record has exactly these bytes as an attempt or as

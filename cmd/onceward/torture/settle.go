@@ -33,29 +33,52 @@ func (c *campaign) settle(ctx context.Context) error {
 	}
 	close(work)
 	clients.Wait()
-	return ctx.Err()
+	return c.awaitMessages(ctx)
 }
 
-const settleTries = 120
+const (
+	settleTries = 120
+	// deliveryTime is more than any message waits for its next attempt.
+	deliveryTime = 3 * time.Minute
+)
 
-// settleOne asks under the first key, and for a vote then under the second:
-// both must give the one answer.
+// awaitMessages waits until every webhook is delivered. What is not by then is
+// a violation that the judge finds.
+func (c *campaign) awaitMessages(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, deliveryTime)
+	defer cancel()
+	for ctx.Err() == nil {
+		if waiting, err := c.sends.pending(ctx); err != nil || !waiting {
+			return err
+		}
+		pause(ctx, 200*time.Millisecond)
+	}
+	return nil
+}
+
+// settleOne asks under the first key, and for what has a natural one then under
+// the second: both must give the one answer.
 func (c *campaign) settleOne(ctx context.Context, s *seen) {
 	for _, again := range []bool{false, true} {
 		var last answer
 		for range settleTries {
 			last = c.ask(ctx, pick(c.dice, c.gateways), s.op, again, 10*time.Second)
-			if last.final() || last.code == "outcome-unknown" || ctx.Err() != nil {
+			if ended(s, last) || ctx.Err() != nil {
 				break
 			}
 			pause(ctx, 100*time.Millisecond)
 		}
-		if !last.final() && last.code != "outcome-unknown" && ctx.Err() == nil {
+		if !ended(s, last) && ctx.Err() == nil {
 			c.history.violate(7, "operation %d never got an answer; the last: %s", s.op.index,
 				fmt.Sprint(last.status, " ", last.body))
 		}
-		if s.op.kind != "votes" {
+		if !s.op.natural() {
 			return
 		}
 	}
+}
+
+// ended reports whether asking again changes nothing.
+func ended(s *seen, a answer) bool {
+	return a.final() || s.op.relayed() && a.refused() || a.code == "outcome-unknown"
 }
