@@ -254,7 +254,7 @@ func damaged(t *testing.T, object string) *file {
 		t.Fatal(err)
 	}
 	copy(data[(root-1)*4096:], bytes.Repeat([]byte{0xa5}, 4096))
-	if err := os.WriteFile(f.path, data, 0o600); err != nil { //nolint:gosec // its own temporary file
+	if err := os.WriteFile(f.path, data, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	return openFile(t, f.path, "")

@@ -109,7 +109,8 @@ func TestTheContractRefuses(t *testing.T) {
 		t.Fatalf("first: %d %s", a.status, a.body)
 	}
 	a := s.post("/v1/content", "c2", content("b"))
-	if a.status != http.StatusUnprocessableEntity || a.field(t, "code") != "contract-rejected" || a.field(t, "contract_error.name") != "AlreadySubmitted" {
+	if a.status != http.StatusUnprocessableEntity || a.field(t, "code") != "contract-rejected" || a.field(t, "contract_error.name") != "AlreadySubmitted" ||
+		a.field(t, "idempotency_key") != "c2" || len(a.header["Link"]) != 1 {
 		t.Errorf("the same content: %d %s", a.status, a.body)
 	}
 	// The key was released: it can be used for a corrected request.
@@ -185,6 +186,9 @@ func TestBadRequests(t *testing.T) {
 		if a.status != http.StatusBadRequest || a.field(t, "code") != "invalid-request" ||
 			!strings.HasPrefix(a.header.Get("Content-Type"), "application/problem+json") {
 			t.Errorf("%s: %d %s", name, a.status, a.body)
+		}
+		if a.field(t, "idempotency_key") != "bad" || !strings.Contains(a.header.Get("Link"), `rel="describedby"`) {
+			t.Errorf("%s: neither key nor policy: %v %s", name, a.header, a.body)
 		}
 		if c.pointer != "" && !strings.Contains(a.body, `"pointer":"`+c.pointer+`"`) {
 			t.Errorf("%s: %s is not named in %s", name, c.pointer, a.body)

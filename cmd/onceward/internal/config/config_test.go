@@ -18,7 +18,7 @@ var update = flag.Bool("update", false, "rewrite the golden files")
 func golden(t *testing.T, path, got string) {
 	t.Helper()
 	if *update {
-		if err := os.WriteFile(path, []byte(got), 0o600); err != nil { //nolint:gosec // a golden file of this package
+		if err := os.WriteFile(path, []byte(got), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -46,13 +46,13 @@ func (g *Gateway) admit(route *Route, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		c, p := g.identify(r, route.params)
 		if p != nil {
-			p.write(w)
+			p.write(w, r)
 			return
 		}
 		if route.Allow != nil {
 			ok, err := route.Allow.EvalBool(r.Context(), &expr.Input{Request: c.request, Principal: c.principal, Scope: c.scope})
 			if err != nil || !ok {
-				forbidden(err).write(w)
+				forbidden(err).write(w, r)
 				return
 			}
 		}

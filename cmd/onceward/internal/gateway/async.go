@@ -108,7 +108,7 @@ func (g *Gateway) start(guarded http.Handler, r *http.Request) *run {
 			if p := recover(); p != nil {
 				g.cfg.Log.ErrorContext(own.Context(), "a contract route panicked", "panic", p, "stack", string(debug.Stack()))
 				pass.answer = buffered{header: make(http.Header)}
-				problem{Code: codeInternal, Status: http.StatusInternalServerError, Title: "The call could not be made", Detail: "The log of the server says why."}.write(&pass.answer)
+				problem{Code: codeInternal, Status: http.StatusInternalServerError, Title: "The call could not be made", Detail: "The log of the server says why."}.write(&pass.answer, own)
 			}
 		}()
 		guarded.ServeHTTP(&pass.answer, own)

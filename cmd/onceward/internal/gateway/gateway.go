@@ -111,7 +111,7 @@ func New(cfg Config) (*Gateway, error) {
 
 func (g *Gateway) add(r *Route) error {
 	if r.Handler != nil {
-		g.mux.Handle(r.Pattern, g.cfg.Watched(r.Pattern, g.admit(r, r.Handler)))
+		g.mux.Handle(r.Pattern, g.cfg.Watched(r.Pattern, keyed(r.Options, g.admit(r, r.Handler))))
 		return nil
 	}
 	r.Options = g.options(r)
@@ -121,7 +121,7 @@ func (g *Gateway) add(r *Route) error {
 		return err
 	}
 	g.mux.Handle(r.Pattern, g.cfg.Watched(r.Pattern,
-		own(g.admit(r, g.checked(r, g.answered(r, once(g.cfg.Around(g.submit(r)))))))))
+		own(keyed(r.Options, g.admit(r, g.checked(r, g.answered(r, once(g.cfg.Around(g.submit(r))))))))))
 	return nil
 }
 
@@ -158,13 +158,13 @@ func unmatched(h http.Handler) http.Handler {
 			problem{
 				Code: codeMethodNotAllowed, Status: http.StatusMethodNotAllowed,
 				Title: "This endpoint takes " + allow + " only",
-			}.write(w)
+			}.write(w, r)
 			return
 		}
 		problem{
 			Code: codeNotFound, Status: http.StatusNotFound, Title: "There is nothing at this address",
 			Detail: "The endpoints are listed in the documentation; the policy is at " + PolicyPath + ".",
-		}.write(w)
+		}.write(w, r)
 	})
 }
 

@@ -53,34 +53,34 @@ var errNotOurs = errors.New("no operation of this principal")
 func (g *Gateway) operationByID(w http.ResponseWriter, r *http.Request) {
 	scope, err := ScopeOf(r)
 	if err != nil {
-		g.unauthorized(r, err).write(w)
+		g.unauthorized(r, err).write(w, r)
 		return
 	}
 	id, err := onceward.ParseID(r.PathValue("id"))
 	if err != nil {
-		invalid(&fieldError{Detail: err.Error()}).write(w)
+		invalid(&fieldError{Detail: err.Error()}).write(w, r)
 		return
 	}
 	rec, err := g.find(r, id)
 	if err == nil && rec.Key.Scope != scope {
 		err = errNotOurs // not even its existence is told
 	}
-	g.answerOperation(w, &rec, err)
+	g.answerOperation(w, r, &rec, err)
 }
 
 func (g *Gateway) operationByKey(w http.ResponseWriter, r *http.Request) {
 	scope, err := ScopeOf(r)
 	if err != nil {
-		g.unauthorized(r, err).write(w)
+		g.unauthorized(r, err).write(w, r)
 		return
 	}
 	key := onceward.Key{Scope: scope, Value: r.URL.Query().Get("key")}
 	if err := key.Validate(); err != nil {
-		invalid(&fieldError{Detail: "give the key as ?key=…: " + err.Error()}).write(w)
+		invalid(&fieldError{Detail: "give the key as ?key=…: " + err.Error()}).write(w, r)
 		return
 	}
 	rec, err := g.cfg.Engine.Get(r.Context(), key)
-	g.answerOperation(w, &rec, err)
+	g.answerOperation(w, r, &rec, err)
 }
 
 func (g *Gateway) find(r *http.Request, id onceward.ID) (onceward.Record, error) {
@@ -91,13 +91,13 @@ func (g *Gateway) find(r *http.Request, id onceward.ID) (onceward.Record, error)
 	return finder.Find(r.Context(), onceward.FindRequest{ID: id, Now: g.cfg.Engine.Config().Now()})
 }
 
-func (g *Gateway) answerOperation(w http.ResponseWriter, rec *onceward.Record, err error) {
+func (g *Gateway) answerOperation(w http.ResponseWriter, r *http.Request, rec *onceward.Record, err error) {
 	switch {
 	case errors.Is(err, onceward.ErrNotFound), errors.Is(err, errNotOurs):
 		problem{
 			Code: codeNotFound, Status: http.StatusNotFound, Title: "There is no such operation",
 			Detail: "None of yours has this name: it was never accepted, was released, or has expired.",
-		}.write(w)
+		}.write(w, r)
 		return
 	case err == nil:
 		var view operationView
@@ -110,7 +110,7 @@ func (g *Gateway) answerOperation(w http.ResponseWriter, rec *onceward.Record, e
 	problem{
 		Code: string(onceward.CodeStoreUnavailable), Status: http.StatusServiceUnavailable,
 		Title: "The store does not answer", Retryable: true, retryAfter: time.Second,
-	}.write(w)
+	}.write(w, r)
 }
 
 // view tells what is known of an operation.

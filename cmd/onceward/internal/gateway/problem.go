@@ -1,6 +1,8 @@
 package gateway
 
 import (
+	"cmp"
+	"context"
 	"errors"
 	"maps"
 	"math"
@@ -43,6 +45,7 @@ type problem struct {
 	Instance      string         `json:"instance,omitempty"`
 	Code          string         `json:"code"`
 	Retryable     bool           `json:"retryable"`
+	Key           string         `json:"idempotency_key,omitempty"` // as the client sent it
 	Errors        []fieldError   `json:"errors,omitempty"`
 	ContractError *contractError `json:"contract_error,omitempty"`
 	Operation     string         `json:"operation_id,omitempty"`
@@ -59,7 +62,13 @@ func (p problem) typed() problem {
 	return p
 }
 
-func (p problem) write(w http.ResponseWriter) {
+func (p problem) write(w http.ResponseWriter, r *http.Request) {
+	if key, ok := r.Context().Value(sentKey{}).(string); ok {
+		p.Key = key
+		if onceward.FromContext(r.Context()) == nil { // the middleware adds it to what is said behind it
+			w.Header().Set("Link", "<"+PolicyPath+`>; rel="describedby"`)
+		}
+	}
 	if p.challenge != "" {
 		w.Header().Set("WWW-Authenticate", p.challenge)
 	}
@@ -67,6 +76,18 @@ func (p problem) write(w http.ResponseWriter) {
 		w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(p.retryAfter.Seconds()))))
 	}
 	send(w, jsonResponse(p.Status, problemType, p.typed()))
+}
+
+type sentKey struct{}
+
+// keyed remembers the key of a request to a route with these rules, for what
+// is said before and behind the middleware.
+func keyed(opts oncehttp.Options, next http.Handler) http.Handler {
+	header := cmp.Or(opts.Header, oncehttp.DefaultHeader)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		key, _ := oncehttp.ParseKey(r.Header.Get(header), opts.StrictKeys) // the middleware says what is wrong with it
+		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), sentKey{}, key)))
+	})
 }
 
 // send writes a rendered answer. A client that is gone is not our concern.

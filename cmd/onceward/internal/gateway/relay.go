@@ -50,7 +50,7 @@ func (g *Gateway) relay(route *RelayRoute) (oncehttp.PolicyRoute, error) {
 		return none, fmt.Errorf("route %s: %w", route.Pattern, err)
 	}
 	g.mux.Handle(route.Pattern, g.cfg.Watched(route.Pattern,
-		own(g.admit(&Route{Pattern: route.Pattern, Options: opts}, g.checkedRelay(route, once(g.cfg.Around(g.submitRelay(route))))))))
+		own(keyed(opts, g.admit(&Route{Pattern: route.Pattern, Options: opts}, g.checkedRelay(route, once(g.cfg.Around(g.submitRelay(route)))))))))
 	return oncehttp.PolicyRoute{Pattern: route.Pattern, Options: opts, Problems: append(Problems(), RelayProblems()...)}, nil
 }
 
@@ -69,21 +69,21 @@ func (g *Gateway) checkedRelay(route *RelayRoute, next http.Handler) http.Handle
 			problem{
 				Code: codeUnsupportedMedia, Status: http.StatusUnsupportedMediaType,
 				Title: "This endpoint takes JSON", Detail: "Send the body with Content-Type: application/json.",
-			}.write(w)
+			}.write(w, r)
 			return
 		}
 		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxRelayBody))
 		if err != nil {
-			bodyProblem(err, maxRelayBody).write(w)
+			bodyProblem(err, maxRelayBody).write(w, r)
 			return
 		}
 		x, err := relayBody(route.Relay, body)
 		if refused, ok := errors.AsType[*soroban.RelayError](err); ok {
-			relayRefusal(refused).write(w)
+			relayRefusal(refused).write(w, r)
 			return
 		}
 		if err != nil {
-			invalid(err).write(w)
+			invalid(err).write(w, r)
 			return
 		}
 		r = r.WithContext(context.WithValue(r.Context(), relayedKey{}, x))
@@ -144,7 +144,7 @@ func (g *Gateway) submitRelay(route *RelayRoute) http.Handler {
 		} else {
 			p = g.refusal(&Route{Kind: route.Kind, Contract: x.Contract(), Function: x.Function()}, op, err)
 		}
-		p.write(w)
+		p.write(w, r)
 	})
 }
 

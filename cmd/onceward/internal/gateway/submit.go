@@ -39,17 +39,17 @@ func (g *Gateway) checked(route *Route, next http.Handler) http.Handler {
 			problem{
 				Code: codeUnsupportedMedia, Status: http.StatusUnsupportedMediaType,
 				Title: "This endpoint takes JSON", Detail: "Send the body with Content-Type: application/json.",
-			}.write(w)
+			}.write(w, r)
 			return
 		}
 		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
 		if err != nil {
-			bodyProblem(err, limit).write(w)
+			bodyProblem(err, limit).write(w, r)
 			return
 		}
 		c, err := g.cfg.Contracts.understand(r.Context(), route, InputOf(r.Context()), body)
 		if err != nil {
-			invalid(err).write(w)
+			invalid(err).write(w, r)
 			return
 		}
 		r = r.WithContext(context.WithValue(r.Context(), callKey{}, c))
@@ -78,7 +78,7 @@ func (g *Gateway) submit(route *Route) http.Handler {
 		inv := callOf(r.Context()).invocation
 		giveBack, err := g.take(r.Context(), route, inv)
 		if err != nil {
-			g.limited(op, err).write(w)
+			g.limited(op, err).write(w, r)
 			return
 		}
 		resp, err := g.cfg.Submitter.Do(r.Context(), op, inv)
@@ -86,7 +86,7 @@ func (g *Gateway) submit(route *Route) http.Handler {
 			if len(op.Checkpoints()) == 0 {
 				giveBack()
 			}
-			g.refusal(route, op, err).write(w)
+			g.refusal(route, op, err).write(w, r)
 			return
 		}
 		send(w, resp)
