@@ -106,7 +106,7 @@ func (g *Gateway) answerOperation(w http.ResponseWriter, r *http.Request, rec *o
 			return
 		}
 	}
-	g.cfg.Log.Error("operation not read", "err", err)
+	g.cfg.Log.ErrorContext(r.Context(), "operation not read", "err", err)
 	problem{
 		Code: string(onceward.CodeStoreUnavailable), Status: http.StatusServiceUnavailable,
 		Title: "The store does not answer", Retryable: true, retryAfter: time.Second,
