@@ -78,6 +78,9 @@ routes:
 	if doc := s.get("/openapi.json"); doc.field(t, "openapi") != "3.1.0" && doc.field(t, "openapi") != "3.1.1" {
 		t.Errorf("description: %d %.300s", doc.status, doc.body)
 	}
+	if policy := s.get("/idempotency-policy", "Accept", "application/json"); !strings.Contains(policy.body, "backend-timeout") {
+		t.Errorf("the policy does not say what proxies answer: %d %.2000s", policy.status, policy.body)
+	}
 	s.api = s.admin // ask the other listener
 	metrics := s.get("/metrics")
 	for _, series := range []string{`onceward_build_info{`, `route="/api/"`} {

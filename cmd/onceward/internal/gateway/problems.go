@@ -98,7 +98,7 @@ func (c *Contracts) Specs() map[string]*contractspec.Spec { return c.specs }
 // problemsOf lists what a route answers beside the middleware's problems.
 func problemsOf(r *Route) []oncehttp.ProblemType {
 	if r.Handler != nil {
-		return nil
+		return r.Problems
 	}
 	return Problems()
 }

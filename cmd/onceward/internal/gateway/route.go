@@ -33,8 +33,10 @@ type Route struct {
 	// says of a Handler that guards. Of a contract route the gateway sets
 	// Scope, Kind, Policy and NaturalKey itself.
 	Options oncehttp.Options
-	// Published says that the policy page lists the route.
+	// Published says that the policy page lists the route, Problems what a
+	// Handler answers beside the middleware's.
 	Published bool
+	Problems  []oncehttp.ProblemType
 
 	// Contract is the address C….
 	Contract string

@@ -57,7 +57,7 @@ func (s *Server) proxyRoute(out *gateway.Route, r *config.Route, asked backends)
 	if opts.Policy == onceward.Reconcile {
 		asked[r.Kind()] = p
 	}
-	out.Handler, out.Options, out.Published = p, p.Options(), true
+	out.Handler, out.Options, out.Published, out.Problems = p, p.Options(), true, proxy.Problems()
 	if r.When != nil {
 		out.Handler = guardedWhen(r.When.Program, p)
 	}
