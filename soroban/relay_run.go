@@ -261,12 +261,17 @@ func (r *Relay) consumedBefore(ctx context.Context, account *xdr.AccountEntry, a
 		"Nothing was sent now. Whether this very transaction has been applied before, its hash tells", account.SeqNum, a.Sequence)}
 }
 
-// timely holds the bounds against the chain's clock.
+// timely holds the bounds against the chain's clock. ledger is the one in which
+// the sequence number was found free: that a time has passed since says nothing
+// of what happened in between.
 func (r *Relay) timely(x *Relayed, now moment, ledger uint32) error {
 	byLedger, byTime := x.maxEnd != 0, x.maxTime != 0
 	limit := now.closed + int64(r.policy.MaxTime.Seconds())
+	late := byTime && now.closed > 0 && x.maxTime <= uint64(now.closed)
 	switch {
-	case byLedger && x.maxEnd <= ledger+1, byTime && now.closed > 0 && x.maxTime <= uint64(now.closed):
+	case late && ledger < now.ledger:
+		return &UnavailableError{RetryAfter: r.s.cfg.PollInterval, Reason: "the transaction's time has ended, and whether it was used before is not known yet"}
+	case late, byLedger && x.maxEnd <= ledger+1:
 		return refuse(RelayExpired, "the transaction's bounds have ended; sign a new one")
 	case byLedger && x.maxEnd <= ledger+r.policy.MaxLedgers+1, byTime && x.maxTime <= uint64(max(0, limit)):
 		return nil
