@@ -116,6 +116,10 @@ func (g *Gateway) add(r *Route) error {
 	}
 	r.Options = g.options(r)
 	r.Published = true
+	var err error
+	if r.requestID, err = g.cfg.Contracts.requestID(r); err != nil {
+		return err
+	}
 	once, err := oncehttp.New(g.cfg.Engine, r.Options)
 	if err != nil {
 		return err

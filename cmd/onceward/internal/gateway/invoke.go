@@ -50,11 +50,7 @@ func (c *Contracts) understand(ctx context.Context, r *Route, in *expr.Input, bo
 	if err != nil {
 		return nil, inBody(err, places)
 	}
-	id, err := c.requestID(r)
-	if err != nil {
-		return nil, err
-	}
-	out := &call{invocation: soroban.Invocation{Contract: r.Contract, Function: r.Function, Args: values, Signer: r.Signer, RequestID: id}}
+	out := &call{invocation: soroban.Invocation{Contract: r.Contract, Function: r.Function, Args: values, Signer: r.Signer, RequestID: r.requestID}}
 	if raw, ok := given[r.Options.BodyKey]; ok && r.Options.BodyKey != "" {
 		_ = json.Unmarshal(raw, &out.bodyKey) // the middleware refuses what is no text
 	}

@@ -60,7 +60,8 @@ type Route struct {
 	// answered with 202.
 	SyncTimeout time.Duration
 
-	params []string // wildcards of the pattern
+	params    []string           // wildcards of the pattern
+	requestID *soroban.RequestID // what RequestID means to the contract
 }
 
 // Contracts is what the chain says of the contracts that routes call.
