@@ -5,6 +5,7 @@ package slots
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -17,7 +18,7 @@ const Pattern = `^[0-9]{1,2}(-[0-9]{1,2})?(,[0-9]{1,2}(-[0-9]{1,2})?)*$`
 
 var form = regexp.MustCompile(Pattern)
 
-// Parse reads a list of slots, each at most once.
+// Parse reads a list of slots, each at most once, and returns them sorted.
 func Parse(text string) ([]int, error) {
 	if !form.MatchString(text) {
 		return nil, fmt.Errorf("%q is no list of slots; write 0-31, or 0-15,40", text)
@@ -42,6 +43,7 @@ func Parse(text string) ([]int, error) {
 			all = append(all, slot)
 		}
 	}
+	slices.Sort(all)
 	return all, nil
 }
 

@@ -69,5 +69,3 @@ func acknowledge(ctx context.Context, all []*database, acknowledged []Loss) erro
 	}
 	return nil
 }
-
-func sorted(kept []int) []int { return slices.Sorted(slices.Values(kept)) }

@@ -92,8 +92,8 @@ func (d *database) open(ctx context.Context, opts OpenOptions) (err error) {
 		return err
 	}
 	have := slots.Format(d.store.Slots())
-	if d.slots != nil && slots.Format(sorted(d.slots)) != have {
-		return fmt.Errorf("it keeps the slots %s since it was made, and the configuration says %s; slots cannot be moved", have, slots.Format(sorted(d.slots)))
+	if d.slots != nil && slots.Format(d.slots) != have {
+		return fmt.Errorf("it keeps the slots %s since it was made, and the configuration says %s; slots cannot be moved", have, slots.Format(d.slots))
 	}
 	return nil
 }
@@ -189,7 +189,7 @@ func migratePostgres(ctx context.Context, dsn string, opts MigrateOptions) (stri
 		}
 		line := fmt.Sprintf("PostgreSQL has schema version %d.", postgres.SchemaVersion)
 		if len(all) > 1 {
-			line = fmt.Sprintf("%s, slots %s: %s", d.name, slots.Format(sorted(d.slots)), line)
+			line = fmt.Sprintf("%s, slots %s: %s", d.name, slots.Format(d.slots), line)
 		}
 		lines = append(lines, line)
 	}
@@ -212,7 +212,7 @@ func schemaPostgres(ctx context.Context, dsn string, opts MigrateOptions) (strin
 			return "", err
 		}
 		if len(all) > 1 {
-			fmt.Fprintf(&b, "-- For %s, which keeps the slots %s.\n", d.name, slots.Format(sorted(d.slots)))
+			fmt.Fprintf(&b, "-- For %s, which keeps the slots %s.\n", d.name, slots.Format(d.slots))
 		}
 		b.WriteString(sql)
 	}
