@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/onceward/onceward/cmd/onceward/internal/auth"
-	"github.com/onceward/onceward/cmd/onceward/internal/operator"
 )
 
 type apikeysCommand struct {
@@ -60,15 +59,13 @@ func (c *apikeysCreate) Run(p *process) error {
 type apikeysList struct {
 	storeFlags
 	outputFlags
-
-	Limit  int    `default:"50" env:"-" help:"Size of a page, at most 1000 (${default})."`
-	Cursor string `env:"-" help:"Where the page begins, as the page before said."`
+	pageFlags
 }
 
 // Run implements the command.
 func (c *apikeysList) Run(p *process) error {
-	if c.Limit < 1 || c.Limit > operator.MaxLimit {
-		return usagef("--limit is 1 to %d", operator.MaxLimit)
+	if err := c.check(); err != nil {
+		return err
 	}
 	return c.with(p, "", false, func(d *desk) error {
 		b, err := d.book()

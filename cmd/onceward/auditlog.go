@@ -4,7 +4,6 @@ import (
 	"io"
 
 	"github.com/onceward/onceward/cmd/onceward/internal/audit"
-	"github.com/onceward/onceward/cmd/onceward/internal/operator"
 )
 
 type auditCommand struct {
@@ -15,15 +14,13 @@ type auditCommand struct {
 type auditList struct {
 	storeFlags
 	outputFlags
-
-	Limit  int    `default:"50" env:"-" help:"Size of a page, at most 1000 (${default})."`
-	Cursor string `env:"-" help:"Where the page begins, as the page before said."`
+	pageFlags
 }
 
 // Run implements the command.
 func (c *auditList) Run(p *process) error {
-	if c.Limit < 1 || c.Limit > operator.MaxLimit {
-		return usagef("--limit is 1 to %d", operator.MaxLimit)
+	if err := c.check(); err != nil {
+		return err
 	}
 	return c.with(p, "", false, func(d *desk) error {
 		entries, next, err := d.log.List(p.ctx, c.Cursor, c.Limit)

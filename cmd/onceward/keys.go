@@ -46,18 +46,18 @@ func (f *refFlags) ref() (operator.Ref, error) {
 
 // listFlags select a page of records.
 type listFlags struct {
+	pageFlags
+
 	Status   string  `enum:",STARTED,COMPLETED,HELD" default:"" env:"-" placeholder:"STATUS" help:"Only STARTED, COMPLETED or HELD ones."`
 	Kind     string  `env:"-" help:"Only those of a kind."`
 	Scope    *string `env:"-" help:"Only those of a scope."`
 	Internal bool    `env:"-" help:"Also the records that the library keeps for itself."`
 	ShowKeys bool    `env:"-" help:"Show whole keys; whoever has one can ask for its answer."`
-	Limit    int     `default:"50" env:"-" help:"Size of a page, at most 1000 (${default})."`
-	Cursor   string  `env:"-" help:"Where the page begins, as the page before said."`
 }
 
 func (f *listFlags) filter() (operator.Filter, error) {
-	if f.Limit < 1 || f.Limit > operator.MaxLimit {
-		return operator.Filter{}, usagef("--limit is 1 to %d", operator.MaxLimit)
+	if err := f.check(); err != nil {
+		return operator.Filter{}, err
 	}
 	return operator.Filter{
 		Status: onceward.Status(f.Status), Kind: f.Kind, Scope: f.Scope, Internal: f.Internal, Cursor: f.Cursor, Limit: f.Limit,

@@ -7,6 +7,7 @@
 //	onceward migrate       create or upgrade the store's schema
 //	onceward check-config  find mistakes in a configuration file
 //	onceward keys          look at keys and decide what is held; also operations, sweep, audit
+//	onceward webhooks      messages to other systems, and those that were given up
 //	onceward losses        acknowledged writes that a database has lost, and their acknowledgement
 //	onceward apikeys       make and revoke API keys
 //	onceward keyring       the keys of encryption at rest

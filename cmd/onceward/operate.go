@@ -40,6 +40,19 @@ type changeFlags struct {
 	Actor  string `placeholder:"NAME" help:"Who, for the audit log. Default: the user who runs the command."`
 }
 
+// pageFlags choose a page of a list.
+type pageFlags struct {
+	Limit  int    `default:"50" env:"-" help:"Size of a page, at most 1000 (${default})."`
+	Cursor string `env:"-" help:"Where the page begins, as the page before said."`
+}
+
+func (f *pageFlags) check() error {
+	if f.Limit < 1 || f.Limit > operator.MaxLimit {
+		return usagef("--limit is 1 to %d", operator.MaxLimit)
+	}
+	return nil
+}
+
 // outputFlags choose between people and machines.
 type outputFlags struct {
 	Output string `short:"o" enum:"table,json" default:"table" help:"Output for people or machines (${enum})."`

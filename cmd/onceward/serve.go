@@ -127,7 +127,7 @@ type migrateCommand struct {
 	Print bool `help:"Print the SQL for an empty database, and change nothing."`
 
 	Grant      string `env:"-" placeholder:"ROLE" help:"PostgreSQL: give the role that gateways run under the rights that they need, and no others."`
-	Buckets    int    `env:"-" placeholder:"N" help:"PostgreSQL, fixed when the tables are made: parts of the table, a power of two up to 64 (8)."`
+	Buckets    int    `env:"-" placeholder:"N" help:"PostgreSQL, fixed when the tables are made: parts of the table, a power of two up to 64 (2, and 64 with --distribute)."`
 	Partition  bool   `env:"-" help:"PostgreSQL, fixed when the tables are made: a partition for each bucket."`
 	Distribute bool   `env:"-" help:"PostgreSQL with Citus, fixed when the tables are made: distribute the tables by bucket."`
 }

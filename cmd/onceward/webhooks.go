@@ -31,16 +31,15 @@ type webhooksList struct {
 	storeFlags
 	outputFlags
 	outboxFlags
+	pageFlags
 
-	State  string `enum:",pending,delivered,dead" default:"" env:"-" placeholder:"STATE" help:"Only pending, delivered or dead ones: dead ones have used up their attempts."`
-	Limit  int    `default:"50" env:"-" help:"Size of a page, at most 1000 (${default})."`
-	Cursor string `env:"-" help:"Where the page begins, as the page before said."`
+	State string `enum:",pending,delivered,dead" default:"" env:"-" placeholder:"STATE" help:"Only pending, delivered or dead ones: dead ones have used up their attempts."`
 }
 
 // Run implements the command.
 func (c *webhooksList) Run(p *process) error {
-	if c.Limit < 1 || c.Limit > operator.MaxLimit {
-		return usagef("--limit is 1 to %d", operator.MaxLimit)
+	if err := c.check(); err != nil {
+		return err
 	}
 	return c.with(p, "", true, func(d *desk) error {
 		q, err := c.queue(d.store)
