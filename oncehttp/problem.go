@@ -131,7 +131,7 @@ func (p *Problem) MarshalJSON() ([]byte, error) {
 		{"title", cmp.Or(p.Title, http.StatusText(status))},
 		{"status", status},
 		{"detail", p.Detail},
-		{"instance", cmp.Or(p.Instance, newInstance())},
+		{"instance", cmp.Or(p.Instance, NewInstance())},
 		{"code", p.Code},
 		{"retryable", p.Retryable},
 	}
@@ -158,7 +158,8 @@ func (p *Problem) MarshalJSON() ([]byte, error) {
 	return append(out, '}'), nil
 }
 
-func newInstance() string {
+// NewInstance returns a fresh urn:uuid for an answer that is not an Operation's.
+func NewInstance() string {
 	var b [16]byte
 	_, _ = rand.Read(b[:]) // never fails
 	b[6] = b[6]&0x0f | 0x40

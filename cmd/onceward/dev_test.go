@@ -187,6 +187,9 @@ func TestBadRequests(t *testing.T) {
 			!strings.HasPrefix(a.header.Get("Content-Type"), "application/problem+json") {
 			t.Errorf("%s: %d %s", name, a.status, a.body)
 		}
+		if instance, _ := a.field(t, "instance").(string); !strings.HasPrefix(instance, "urn:uuid:") {
+			t.Errorf("%s: no instance in %s", name, a.body)
+		}
 		if a.field(t, "idempotency_key") != "bad" || !strings.Contains(a.header.Get("Link"), `rel="describedby"`) {
 			t.Errorf("%s: neither key nor policy: %v %s", name, a.header, a.body)
 		}
@@ -194,7 +197,7 @@ func TestBadRequests(t *testing.T) {
 			t.Errorf("%s: %s is not named in %s", name, c.pointer, a.body)
 		}
 	}
-	if a := s.post("/v1/rewards", "big", `{"to":"`+strings.Repeat("x", 1<<20)+`"}`); a.status != http.StatusRequestEntityTooLarge {
+	if a := s.post("/v1/rewards", "big", `{"to":"`+strings.Repeat("x", 1<<20)+`"}`); a.status != http.StatusRequestEntityTooLarge || a.field(t, "instance") == nil {
 		t.Errorf("a huge body: %d %s", a.status, a.body)
 	}
 	if a := s.post("/v1/rewards", "text", "hello", "Content-Type", "text/plain"); a.status != http.StatusUnsupportedMediaType {

@@ -69,6 +69,7 @@ func (p problem) write(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Link", "<"+PolicyPath+`>; rel="describedby"`)
 		}
 	}
+	p.Instance = cmp.Or(p.Instance, oncehttp.NewInstance())
 	if p.challenge != "" {
 		w.Header().Set("WWW-Authenticate", p.challenge)
 	}
