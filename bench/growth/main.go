@@ -49,11 +49,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	flags.IntVar(&cfg.callers, "callers", 64, "requests at the same time")
 	flags.DurationVar(&cfg.duration, "duration", 10*time.Second, "how long new keys, and replays, are measured at each size")
 	flags.BoolVar(&asJSON, "json", false, "print one JSON array")
-	if err := flags.Parse(args); err != nil {
+	if err := command.Parse(flags, args); err != nil {
 		return err
-	}
-	if flags.NArg() > 0 {
-		return fmt.Errorf("unexpected argument %q; see -help", flags.Arg(0))
 	}
 	for text := range strings.SplitSeq(millions, ",") {
 		m, err := strconv.ParseFloat(text, 64)

@@ -48,12 +48,7 @@ type grower struct {
 
 // measure grows one store through all sizes.
 func measure(ctx context.Context, cfg config, progress io.Writer) (rows []row, err error) {
-	address, stop, err := stores.Serve(ctx, cfg.store)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, stop()) }()
-	store, err := stores.Open(ctx, address, stores.Options{})
+	store, err := stores.Start(ctx, cfg.store, stores.Options{})
 	if err != nil {
 		return nil, err
 	}

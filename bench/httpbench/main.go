@@ -54,11 +54,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	flags.StringVar(&cfg.out, "out", "", "`directory` for http.md, http.svg and http.json (default: print the table)")
 	flags.StringVar(&cfg.peers, "peers", "", "`directory` of the Express servers, installed with npm; without it they are left out")
 	flags.StringVar(&cfg.only, "only", "", "only servers whose name contains this")
-	if err := flags.Parse(args); err != nil {
+	if err := command.Parse(flags, args); err != nil {
 		return err
-	}
-	if flags.NArg() > 0 {
-		return fmt.Errorf("unexpected argument %q; see -help", flags.Arg(0))
 	}
 	for text := range strings.SplitSeq(connections, ",") {
 		n, err := strconv.Atoi(text)

@@ -38,12 +38,10 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	flags.IntVar(&rounds, "rounds", 31, "how many turns each side takes")
 	flags.IntVar(&requests, "requests", 2*fresh, "requests in a turn")
 	flags.BoolVar(&asJSON, "json", false, "print one JSON object")
-	if err := flags.Parse(args); err != nil {
+	if err := command.Parse(flags, args); err != nil {
 		return err
 	}
 	switch {
-	case flags.NArg() > 0:
-		return fmt.Errorf("unexpected argument %q; see -help", flags.Arg(0))
 	case rounds < 1 || rounds > 10_000:
 		return fmt.Errorf("-rounds %d: give 1 to 10000", rounds)
 	case requests < 1 || requests > 10_000_000:

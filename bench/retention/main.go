@@ -73,11 +73,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	flags.DurationVar(&cfg.sweeps, "sweeps", time.Minute, "how often the engine sweeps")
 	flags.DurationVar(&cfg.samples, "samples", 10*time.Second, "how often sizes are read")
 	flags.BoolVar(&asJSON, "json", false, "print one JSON object")
-	if err := flags.Parse(args); err != nil {
+	if err := command.Parse(flags, args); err != nil {
 		return err
-	}
-	if flags.NArg() > 0 {
-		return fmt.Errorf("unexpected argument %q; see -help", flags.Arg(0))
 	}
 	if err := cfg.validate(); err != nil {
 		return err

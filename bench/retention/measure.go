@@ -37,12 +37,7 @@ var response = traffic.Response(512)
 
 // measure goes through all phases.
 func measure(ctx context.Context, cfg config, progress io.Writer) (rep *report, err error) {
-	address, stop, err := stores.Serve(ctx, cfg.store)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, stop()) }()
-	store, err := stores.Open(ctx, address, stores.Options{})
+	store, err := stores.Start(ctx, cfg.store, stores.Options{})
 	if err != nil {
 		return nil, err
 	}

@@ -4,11 +4,11 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"math"
 	"runtime"
 	"text/tabwriter"
 	"time"
 
+	"github.com/onceward/onceward/bench/internal/command"
 	"github.com/onceward/onceward/bench/internal/stores"
 )
 
@@ -69,9 +69,9 @@ func (t *table) sample(ctx context.Context) error {
 		return err
 	}
 	s := sample{
-		Seconds: round(time.Since(t.begun).Seconds(), 1), Phase: len(t.rep.Phases), Swept: t.swept.Load(),
+		Seconds: command.Round(time.Since(t.begun).Seconds(), 1), Phase: len(t.rep.Phases), Swept: t.swept.Load(),
 		Completed: t.keys.Load() - t.cfg.rows,
-		TableMiB:  round(stores.MiB(size.Table), 1), IndexMiB: round(stores.MiB(size.Indexes), 1),
+		TableMiB:  command.Round(stores.MiB(size.Table), 1), IndexMiB: command.Round(stores.MiB(size.Indexes), 1),
 	}
 	pg := t.store.Postgres
 	if err := pg.Pool.QueryRow(ctx, activity, pg.Schema).Scan(&s.Dead, &s.Vacuums); err != nil {
@@ -79,11 +79,6 @@ func (t *table) sample(ctx context.Context) error {
 	}
 	t.rep.Samples = append(t.rep.Samples, s)
 	return nil
-}
-
-func round(x float64, digits int) float64 {
-	scale := math.Pow10(digits)
-	return math.Round(x*scale) / scale
 }
 
 func (r *report) print(w io.Writer) error {

@@ -20,7 +20,6 @@ import (
 	"context"
 	"encoding/json"
 	"flag"
-	"fmt"
 	"io"
 	"time"
 
@@ -45,11 +44,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	flags.IntVar(&cfg.rounds, "rounds", 5, "how many turns each side takes")
 	flags.IntVar(&cfg.bytes, "bytes", 512, "size of the recorded response")
 	flags.BoolVar(&asJSON, "json", false, "print one JSON object")
-	if err := flags.Parse(args); err != nil {
+	if err := command.Parse(flags, args); err != nil {
 		return err
-	}
-	if flags.NArg() > 0 {
-		return fmt.Errorf("unexpected argument %q; see -help", flags.Arg(0))
 	}
 	if err := cfg.validate(); err != nil {
 		return err

@@ -3,12 +3,13 @@ package main
 import (
 	"fmt"
 	"io"
-	"math"
 	"runtime"
 	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
+
+	"github.com/onceward/onceward/bench/internal/command"
 )
 
 // report is what is printed. Its JSON names are read by other programs.
@@ -48,9 +49,9 @@ func newReport(cfg config, grouped, single *side) *report {
 		ResponseBytes: cfg.bytes, CPUs: runtime.NumCPU(),
 		Grouped: grouped.figures(), PerRequest: single.figures(),
 	}
-	rep.Ratio = round(grouped.res.Rate()/single.res.Rate(), 2)
+	rep.Ratio = command.Round(grouped.res.Rate()/single.res.Rate(), 2)
 	for i := range grouped.rates {
-		rep.RoundRatios = append(rep.RoundRatios, round(grouped.rates[i]/single.rates[i], 2))
+		rep.RoundRatios = append(rep.RoundRatios, command.Round(grouped.rates[i]/single.rates[i], 2))
 	}
 	return rep
 }
@@ -64,11 +65,11 @@ func scheme(address string) string {
 func (s *side) figures() figures {
 	n := s.res.Latency.Count()
 	each := func(d time.Duration) float64 {
-		return round(float64(d)/float64(time.Microsecond)/float64(max(n, 1)), 1)
+		return command.Round(float64(d)/float64(time.Microsecond)/float64(max(n, 1)), 1)
 	}
 	f := figures{
-		Requests: n, Rate: round(s.res.Rate(), 0),
-		P50: round(s.res.Millis(0.5), 3), P99: round(s.res.Millis(0.99), 3),
+		Requests: n, Rate: command.Round(s.res.Rate(), 0),
+		P50: command.Round(s.res.Millis(0.5), 3), P99: command.Round(s.res.Millis(0.99), 3),
 		ProcessCPU: each(s.own),
 	}
 	if s.store.ServerCPU != nil {
@@ -76,14 +77,6 @@ func (s *side) figures() figures {
 		f.ServerCPU = &server
 	}
 	return f
-}
-
-func round(x float64, digits int) float64 {
-	if math.IsNaN(x) || math.IsInf(x, 0) {
-		return 0 // nothing was served; JSON knows no infinity
-	}
-	scale := math.Pow10(digits)
-	return math.Round(x*scale) / scale
 }
 
 func (r *report) print(w io.Writer) error {

@@ -5,6 +5,7 @@ package stores
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -91,6 +92,22 @@ func Open(ctx context.Context, address string, opt Options) (*Opened, error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening %s: %w", scheme, err)
 	}
+	return s, nil
+}
+
+// Start opens the store at an address, with the server that it may ask for;
+// Close ends both.
+func Start(ctx context.Context, address string, opt Options) (*Opened, error) {
+	served, stop, err := Serve(ctx, address)
+	if err != nil {
+		return nil, err
+	}
+	s, err := Open(ctx, served, opt)
+	if err != nil {
+		return nil, errors.Join(err, stop())
+	}
+	closeStore := s.Close
+	s.Close = func(ctx context.Context) error { return errors.Join(closeStore(ctx), stop()) }
 	return s, nil
 }
 
