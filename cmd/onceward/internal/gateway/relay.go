@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"mime"
 	"net/http"
 	"time"
 
@@ -65,21 +64,14 @@ func relayedOf(ctx context.Context) *soroban.Relayed {
 // claimed.
 func (g *Gateway) checkedRelay(route *RelayRoute, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || media != "application/json" {
-			problem{
-				Code: codeUnsupportedMedia, Status: http.StatusUnsupportedMediaType,
-				Title: "This endpoint takes JSON", Detail: "Send the body with Content-Type: application/json.",
-			}.write(w, r)
-			return
-		}
-		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxRelayBody))
-		if err != nil {
-			bodyProblem(err, maxRelayBody).write(w, r)
+		body, refused := readJSON(w, r, maxRelayBody)
+		if refused != nil {
+			refused.write(w, r)
 			return
 		}
 		x, err := relayBody(route.Relay, body)
-		if refused, ok := errors.AsType[*soroban.RelayError](err); ok {
-			relayRefusal(refused).write(w, r)
+		if refusal, ok := errors.AsType[*soroban.RelayError](err); ok {
+			relayRefusal(refusal).write(w, r)
 			return
 		}
 		if err != nil {

@@ -35,16 +35,9 @@ func (g *Gateway) options(r *Route) oncehttp.Options {
 func (g *Gateway) checked(route *Route, next http.Handler) http.Handler {
 	limit := route.Options.MaxBodyBytes
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || media != "application/json" {
-			problem{
-				Code: codeUnsupportedMedia, Status: http.StatusUnsupportedMediaType,
-				Title: "This endpoint takes JSON", Detail: "Send the body with Content-Type: application/json.",
-			}.write(w, r)
-			return
-		}
-		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
-		if err != nil {
-			bodyProblem(err, limit).write(w, r)
+		body, refused := readJSON(w, r, limit)
+		if refused != nil {
+			refused.write(w, r)
 			return
 		}
 		c, err := g.cfg.Contracts.understand(r.Context(), route, InputOf(r.Context()), body)
@@ -56,6 +49,22 @@ func (g *Gateway) checked(route *Route, next http.Handler) http.Handler {
 		r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
 		next.ServeHTTP(w, r)
 	})
+}
+
+// readJSON reads a body of at most limit bytes that says it is JSON.
+func readJSON(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, *problem) {
+	if media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || media != "application/json" {
+		return nil, &problem{
+			Code: codeUnsupportedMedia, Status: http.StatusUnsupportedMediaType,
+			Title: "This endpoint takes JSON", Detail: "Send the body with Content-Type: application/json.",
+		}
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
+	if err != nil {
+		refused := bodyProblem(err, limit)
+		return nil, &refused
+	}
+	return body, nil
 }
 
 func bodyProblem(err error, limit int64) problem {
