@@ -107,10 +107,7 @@ func TestCrashOfAProxy(t *testing.T) {
 		t.Run(language, func(t *testing.T) {
 			t.Parallel()
 			b := startProgram(t, command[0], command[1:]...)
-			dir := t.TempDir()
-			file := filepath.Join(dir, "once.db")
-			text := "listen: 127.0.0.1:0\nadmin: {listen: 127.0.0.1:0}\nauth: {single_tenant: true}\nstore: sqlite:" + file +
-				"\noperations: {lease: 1s, recover_interval: 100ms}\nroutes:\n"
+			text := "routes:\n"
 			for _, p := range policies {
 				text += fmt.Sprintf("  - {match: POST /%s/, proxy: %q, strip_prefix: /%[1]s, crash_policy: %[1]s", p.name, b.api)
 				if p.name == "reconcile" {
@@ -118,9 +115,8 @@ func TestCrashOfAProxy(t *testing.T) {
 				}
 				text += "}\n"
 			}
-			path := filepath.Join(dir, "onceward.yaml")
-			writeFile(t, path, text)
-			c := crashing{t: t, s: startServe(t, path), b: b, file: file}
+			path := proxyFile(t, text)
+			c := crashing{t: t, s: startServe(t, path), b: b, file: filepath.Join(filepath.Dir(path), "once.db")}
 			c.beforeItActs()
 			c.afterItHasActed("acted", false)
 			c.afterItHasActed("answered", true)

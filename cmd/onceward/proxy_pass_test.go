@@ -11,7 +11,6 @@ import (
 	"net/http/httptest"
 	"net/http/httptrace"
 	"net/textproto"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -93,17 +92,10 @@ func TestServePassesEverythingElse(t *testing.T) {
 	t.Parallel()
 	broken := make(chan string, 16)
 	url := anything(t, broken)
-	dir := t.TempDir()
-	path := filepath.Join(dir, "onceward.yaml")
-	writeFile(t, path, fmt.Sprintf(`listen: 127.0.0.1:0
-admin: {listen: 127.0.0.1:0}
-store: sqlite:%s
-auth: {single_tenant: true}
-limits: {header_timeout: %[2]s, body_timeout: %[2]s, write_timeout: %[2]s, idle_timeout: %[2]s}
+	s := startServe(t, proxyFile(t, fmt.Sprintf(`limits: {header_timeout: %[1]s, body_timeout: %[1]s, write_timeout: %[1]s, idle_timeout: %[1]s}
 routes:
-  - {match: /, proxy: %[3]q, methods: [PATCH]}
-`, filepath.Join(dir, "once.db"), brief, url))
-	s := startServe(t, path)
+  - {match: /, proxy: %[2]q, methods: [PATCH]}
+`, brief, url)))
 	pass := passing{t: t, s: s, broken: broken}
 	for name, test := range map[string]func(*testing.T){
 		"websocket": pass.webSocket, "events": pass.events, "slow upload": pass.slowUpload, "huge upload": pass.hugeUpload,
@@ -220,10 +212,7 @@ func (p passing) hugeUpload(t *testing.T) {
 }
 
 func (p passing) h2c(t *testing.T) {
-	transport := &http.Transport{Protocols: new(http.Protocols)}
-	transport.Protocols.SetUnencryptedHTTP2(true)
-	defer transport.CloseIdleConnections()
-	client := &http.Client{Transport: transport}
+	client := clientOf(t, true)
 	if proto := p.upload(t, client, &pieces{left: 15, piece: make([]byte, 4<<10), pause: brief / 10}); proto != "HTTP/2.0" {
 		t.Errorf("served by %s", proto)
 	}

@@ -7,7 +7,6 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
-	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -42,21 +41,14 @@ func backend(t *testing.T) (url string, orders *atomic.Int64) {
 func TestServeProxyRoutes(t *testing.T) {
 	t.Parallel()
 	url, orders := backend(t)
-	dir := t.TempDir()
-	path := filepath.Join(dir, "onceward.yaml")
-	writeFile(t, path, fmt.Sprintf(`listen: 127.0.0.1:0
-admin: {listen: 127.0.0.1:0}
-store: sqlite:%s
-auth: {single_tenant: true}
-routes:
+	s := startServe(t, proxyFile(t, fmt.Sprintf(`routes:
   - match: /api/
     name: backend
     proxy: %s
     strip_prefix: /api
     when: '!request.path.startsWith("/api/free")'
     natural_key: [body.customer, body.cart]
-`, filepath.Join(dir, "once.db"), url))
-	s := startServe(t, path)
+`, url)))
 	const order = `{"customer":"c1","cart":17}`
 	first := s.post("/api/orders", "k1", order)
 	if first.status != http.StatusCreated || first.body != "order 1" {
