@@ -42,7 +42,42 @@ func standbys(t *testing.T, srv *pgtest.Server, names string) {
 	}
 }
 
-const waitingForStandbys = "SELECT count(*) = $1 FROM pg_stat_activity WHERE wait_event = 'SyncRep'"
+const waitingForStandbys = "SELECT count(*) = $1 FROM pg_stat_activity WHERE wait_event = 'SyncRep' AND backend_type = 'client backend'"
+
+// commitsWait returns once commits do wait. It is the checkpointer that tells
+// everybody, some time after the setting can be read.
+func commitsWait(t *testing.T, pool *pgxpool.Pool) {
+	t.Helper()
+	deadline := time.Now().Add(60 * time.Second)
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for time.Now().Before(deadline) {
+		committed := make(chan error, 1)
+		go func() {
+			_, err := pool.Exec(t.Context(), "SELECT pg_logical_emit_message(true, 'probe', '')")
+			committed <- err
+		}()
+		for ended := false; !ended; {
+			select {
+			case err := <-committed:
+				if err != nil {
+					t.Fatal(err)
+				}
+				ended = true // without waiting
+			case <-tick.C:
+				if !query[bool](t, pool, waitingForStandbys, 1)[0] {
+					continue
+				}
+				query[bool](t, pool, "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'")
+				if err := <-committed; err != nil {
+					t.Fatal(err)
+				}
+				return
+			}
+		}
+	}
+	t.Fatal("commits do not wait for standbys")
+}
 
 // TestACommitsWaitForStandbysIsNeverCancelled: neither by the caller's context,
 // nor does the store believe the server that gave up waiting, nor answer anybody
@@ -54,7 +89,7 @@ func TestACommitsWaitForStandbysIsNeverCancelled(t *testing.T) {
 	rec := win(t, s, claimOf("k"))
 	other := win(t, s, claimOf("other"))
 	standbys(t, srv, "ANY 1 (nobody)")
-	await(t, pool, "SELECT current_setting('synchronous_standby_names') <> ''")
+	commitsWait(t, pool)
 
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
