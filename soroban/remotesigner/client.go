@@ -84,11 +84,20 @@ func (s *Signer) ask(ctx context.Context, req request) (res answer, err error) {
 	if err := checkPeer(conn, s.cfg.AllowUIDs); err != nil {
 		return res, fmt.Errorf("the daemon is not trusted: %w", err)
 	}
-	if err = writeLine(conn, req); err == nil {
-		err = readLine(conn, &res)
-	}
+	res, err = exchange(conn, req)
 	if err != nil && ctx.Err() != nil {
 		err = context.Cause(ctx)
 	}
 	return res, err
+}
+
+// exchange sends req and reads the answer. A busy daemon answers and hangs up
+// before it has read anything: its answer counts, not that the request could
+// not be written.
+func exchange(conn net.Conn, req request) (res answer, err error) {
+	sendErr := writeLine(conn, req)
+	if err := readLine(conn, &res); err != nil {
+		return res, cmp.Or(sendErr, err)
+	}
+	return res, nil
 }
