@@ -101,6 +101,8 @@ type Options struct {
 	Logger *slog.Logger
 }
 
+func defaultMethods() []string { return []string{http.MethodPost, http.MethodPatch} }
+
 // SingleTenant is the Scope of a server whose requests are all of one
 // principal.
 func SingleTenant(*http.Request) (string, error) { return "", nil }
@@ -131,7 +133,7 @@ func (o Options) withDefaults(eng *onceward.Engine) Options {
 	o.PriorSecrets = prior
 	o.Fields = slices.Clone(o.Fields)
 	if len(o.Methods) == 0 {
-		o.Methods = []string{http.MethodPost, http.MethodPatch}
+		o.Methods = defaultMethods()
 	}
 	o.Methods = slices.Clone(o.Methods)
 	if o.Replay == nil {

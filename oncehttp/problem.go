@@ -2,6 +2,7 @@ package oncehttp
 
 import (
 	"cmp"
+	"context"
 	"crypto/rand"
 	"encoding/hex"
 	"encoding/json"
@@ -84,18 +85,27 @@ func ProblemOf(err error) *Problem {
 	return p
 }
 
-// WriteProblem answers with ProblemOf(err). Inside a guarded handler it knows
-// the route's policy page and the client's key.
+// WriteProblem answers with ProblemOf(err), as Problem.Write does.
 func WriteProblem(w http.ResponseWriter, r *http.Request, err error) {
 	ProblemOf(err).Write(w, r)
 }
 
-// Write sends p as the answer to r.
+// Write sends p as the answer to r, with the headers that every problem has: a
+// Link to the policy page, and Retry-After when it is retryable. Inside a
+// guarded handler it knows the route's policy page and the client's key;
+// elsewhere the key that WithKey has noted.
 func (p *Problem) Write(w http.ResponseWriter, r *http.Request) {
 	own := *p
-	if x, ok := r.Context().Value(exchangeKey{}).(*exchange); ok {
+	x := exchangeOf(r.Context())
+	if x != nil {
 		own.PolicyURL = cmp.Or(own.PolicyURL, x.g.opt.PolicyURL)
 		own.Key = cmp.Or(own.Key, x.key)
+	}
+	if own.Key == "" {
+		own.Key, _ = r.Context().Value(notedKey{}).(string)
+	}
+	if own.Retryable {
+		own.RetryAfter = max(own.RetryAfter, time.Second)
 	}
 	body, err := json.Marshal(&own)
 	if err != nil { // an extension that JSON cannot say
@@ -108,9 +118,38 @@ func (p *Problem) Write(w http.ResponseWriter, r *http.Request) {
 	if own.RetryAfter > 0 {
 		h.Set("Retry-After", retryAfter(own.RetryAfter))
 	}
+	link := policyLink(cmp.Or(own.PolicyURL, DefaultPolicyURL))
+	if x == nil && !slices.Contains(h["Link"], link) { // the middleware adds it to what a guarded handler says
+		h["Link"] = append(slices.Clip(h["Link"]), link)
+	}
 	h.Del("Content-Length")
 	w.WriteHeader(cmp.Or(own.Status, http.StatusInternalServerError))
 	_, _ = w.Write(body) // the client has gone
+}
+
+// policyLink is the value of the Link header that leads to the policy page.
+func policyLink(url string) string { return "<" + url + `>; rel="describedby"` }
+
+type notedKey struct{}
+
+// WithKey returns r with the key that it carries in the header of a route with
+// these options, so that problems name it that are written in front of the
+// middleware, or instead of it. Of opts it reads Header, StrictKeys and
+// Methods. A key that is not valid is not noted.
+func WithKey(r *http.Request, opts Options) *http.Request {
+	methods := opts.Methods
+	if len(methods) == 0 {
+		methods = defaultMethods()
+	}
+	values := r.Header.Values(cmp.Or(opts.Header, DefaultHeader))
+	if len(values) != 1 || !slices.Contains(methods, r.Method) {
+		return r
+	}
+	key, err := ParseKey(values[0], opts.StrictKeys)
+	if err != nil {
+		return r // the middleware says what is wrong with it
+	}
+	return r.WithContext(context.WithValue(r.Context(), notedKey{}, key))
 }
 
 // retryAfter rounds up to whole seconds, at least one.

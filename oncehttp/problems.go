@@ -57,8 +57,8 @@ var problemTable = []ProblemType{
 		Detail: "The body is larger than a request with an idempotency key may be.",
 	},
 	{
-		Code: onceward.CodeRateLimited, Status: http.StatusTooManyRequests, Title: "Too many keys", Retryable: true,
-		Detail: "There are too many operations under way. Ask again with the same key.",
+		Code: onceward.CodeRateLimited, Status: http.StatusTooManyRequests, Title: "Too many requests", Retryable: true,
+		Detail: "There are too many operations under way. Nothing was done. Send the request again with the same key.",
 	},
 	{
 		Code: onceward.CodeStoreUnavailable, Status: http.StatusServiceUnavailable, Title: "Store unavailable", Retryable: true,

@@ -264,6 +264,9 @@ func (c *Config) checkContract(r *Route, at string) {
 	if method, _, _ := splitPattern(r.Match); r.Match != "" && !slices.Contains([]string{"POST", "PUT", "PATCH", "DELETE"}, method) {
 		c.bad(at+".match", "a contract route writes: begin it with POST, PUT, PATCH or DELETE")
 	}
+	if r.Key == "optional" && len(r.NaturalKey) == 0 {
+		c.bad(at+".key", "a contract route needs a key for every call; leave this out, or give the route a natural_key")
+	}
 	used := make(map[string]bool)
 	for _, e := range r.Args {
 		if e.Program != nil {

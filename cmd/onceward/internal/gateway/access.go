@@ -4,10 +4,10 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"time"
 
 	"github.com/onceward/onceward/cmd/onceward/internal/auth"
 	"github.com/onceward/onceward/cmd/onceward/internal/expr"
+	"github.com/onceward/onceward/oncehttp"
 )
 
 // caller is who sends a request, once it is known.
@@ -44,15 +44,15 @@ func (g *Gateway) admit(route *Route, next http.Handler) http.Handler {
 		within = g.cfg.Quota(route.Options)(next)
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		c, p := g.identify(r, route.params)
-		if p != nil {
-			p.write(w, r)
+		c, err := g.identify(r, route.params)
+		if err != nil {
+			g.turnAway(w, r, err)
 			return
 		}
 		if route.Allow != nil {
 			ok, err := route.Allow.EvalBool(r.Context(), &expr.Input{Request: c.request, Principal: c.principal, Scope: c.scope})
 			if err != nil || !ok {
-				forbidden(err).write(w, r)
+				forbidden(err).Write(w, r)
 				return
 			}
 		}
@@ -60,11 +60,11 @@ func (g *Gateway) admit(route *Route, next http.Handler) http.Handler {
 	})
 }
 
-// identify says whose request it is, or how it is refused.
-func (g *Gateway) identify(r *http.Request, params []string) (*caller, *problem) {
+// identify says whose request it is. Its error is for turnAway.
+func (g *Gateway) identify(r *http.Request, params []string) (*caller, error) {
 	principal, err := g.cfg.Authenticate(r)
 	if err != nil {
-		return nil, g.unauthorized(r, err)
+		return nil, err
 	}
 	c := &caller{principal: principal, scope: principal.ID, request: expr.NewRequest(r, params)}
 	if g.cfg.Scope == nil {
@@ -77,36 +77,34 @@ func (g *Gateway) identify(r *http.Request, params []string) (*caller, *problem)
 	return c, nil
 }
 
-// unauthorized answers a request without a principal. What was wrong with its
-// credentials is said only where the words were written for the client.
-func (g *Gateway) unauthorized(r *http.Request, err error) *problem {
+// turnAway answers a request without a principal or scope. What was wrong with
+// its credentials is said only where the words were written for the client.
+func (g *Gateway) turnAway(w http.ResponseWriter, r *http.Request, err error) {
+	if p, ok := errors.AsType[*oncehttp.Problem](err); ok {
+		p.Write(w, r)
+		return
+	}
 	if u, ok := errors.AsType[*auth.UnavailableError](err); ok {
 		g.cfg.Log.ErrorContext(r.Context(), "credentials cannot be checked", "err", u.Err)
-		return &problem{
-			Code: codeAuthUnavailable, Status: http.StatusServiceUnavailable,
-			Title: "Credentials cannot be checked", Detail: "Nothing was done. Send the request again with the same key.",
-			Retryable: true, retryAfter: max(u.RetryAfter, time.Second),
-		}
+		p := about(codeAuthUnavailable, "")
+		p.RetryAfter = u.RetryAfter
+		p.Write(w, r)
+		return
 	}
-	p := &problem{
-		Code: codeUnauthorized, Status: http.StatusUnauthorized, Title: "The request is not authorized",
-		Detail: "Send credentials: a bearer token, an API key, or a client certificate where that is agreed on.", challenge: "Bearer",
-	}
+	challenge, detail := "Bearer", "Send credentials: a bearer token, an API key, or a client certificate where that is agreed on."
 	if rejected, ok := errors.AsType[*auth.RejectedError](err); ok {
-		p.Detail, p.challenge = rejected.Reason, `Bearer error="invalid_token"`
+		challenge, detail = `Bearer error="invalid_token"`, rejected.Reason
 	} else if !errors.Is(err, auth.ErrNone) {
 		g.cfg.Log.ErrorContext(r.Context(), "authentication failed", "err", err)
 	}
-	return p
+	w.Header().Set("WWW-Authenticate", challenge)
+	about(oncehttp.CodeUnauthorized, detail).Write(w, r)
 }
 
-func forbidden(err error) *problem {
-	p := &problem{
-		Code: codeForbidden, Status: http.StatusForbidden,
-		Title: "This principal may not make this request", Detail: "The rules of this endpoint do not allow it. Nothing was done.",
-	}
+func forbidden(err error) *oncehttp.Problem {
+	detail := ""
 	if err != nil {
-		p.Detail = "Whether it may cannot be decided: " + err.Error() + ". Nothing was done."
+		detail = "Whether it may cannot be decided: " + err.Error() + ". Nothing was done."
 	}
-	return p
+	return about(codeForbidden, detail)
 }

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"maps"
@@ -91,7 +92,7 @@ func (g *Gateway) answered(route *Route, guarded http.Handler) http.Handler {
 			<-pass.done
 			g.accepted.Delete(op.ID())
 		})
-		accept(w, op.ID(), async)
+		g.accept(w, route, op.ID(), async)
 	})
 }
 
@@ -108,7 +109,7 @@ func (g *Gateway) start(guarded http.Handler, r *http.Request) *run {
 			if p := recover(); p != nil {
 				g.cfg.Log.ErrorContext(own.Context(), "a contract route panicked", "panic", p, "stack", string(debug.Stack()))
 				pass.answer = buffered{header: make(http.Header)}
-				problem{Code: codeInternal, Status: http.StatusInternalServerError, Title: "The call could not be made", Detail: "The log of the server says why."}.write(&pass.answer, own)
+				about(codeInternal, "").Write(&pass.answer, own)
 			}
 		}()
 		guarded.ServeHTTP(&pass.answer, own)
@@ -178,7 +179,7 @@ func patience(h http.Header, sync time.Duration) (limit time.Duration, async boo
 func (g *Gateway) finish(w http.ResponseWriter, r *http.Request, route *Route, pass *run, async bool) {
 	if pass.answer.status == http.StatusConflict && codeIn(pass.answer.body.Bytes()) == string(onceward.CodeInProgress) {
 		if key, ok := g.keyOf(r, route); ok && (async || g.wasAccepted(r.Context(), key, route.SyncTimeout)) {
-			accept(w, key.ID(), async)
+			g.accept(w, route, key.ID(), async)
 			return
 		}
 	}
@@ -246,9 +247,13 @@ func codeIn(body []byte) string {
 
 // accept answers that the operation goes on. Every request for it gets the
 // same bytes until it is final.
-func accept(w http.ResponseWriter, id onceward.ID, async bool) {
+func (g *Gateway) accept(w http.ResponseWriter, route *Route, id onceward.ID, async bool) {
+	engine := g.cfg.Engine.Config()
 	w.Header().Set("Location", "/v1/operations/"+id.String())
 	w.Header().Set("Retry-After", "1")
+	w.Header().Set("Link", "<"+PolicyPath+`>; rel="describedby"`)
+	// As the middleware has it: what this comes to is kept at least as if it came to it now.
+	w.Header().Set(oncehttp.HeaderExpires, engine.Now().Add(cmp.Or(route.Options.Retention, engine.Retention)).UTC().Format(http.TimeFormat))
 	if async {
 		w.Header().Set("Preference-Applied", "respond-async")
 	}

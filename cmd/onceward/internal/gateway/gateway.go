@@ -48,6 +48,8 @@ type Config struct {
 	Watched func(route string, h http.Handler) http.Handler
 	// ReplayHeaders are kept and replayed beside those of oncehttp.
 	ReplayHeaders []string
+	// Problems are those that whatever is around the gateway answers.
+	Problems []oncehttp.ProblemType
 	// Description serves /openapi.json and /docs; nil for neither.
 	Description http.Handler
 	Log         *slog.Logger
@@ -80,7 +82,7 @@ func New(cfg Config) (*Gateway, error) {
 			return nil, fmt.Errorf("route %q: %w", r.Pattern, err)
 		}
 		if r.Published {
-			published = append(published, oncehttp.PolicyRoute{Pattern: r.Pattern, Options: r.Options, Problems: problemsOf(r)})
+			published = append(published, oncehttp.PolicyRoute{Pattern: r.Pattern, Options: r.Options, Problems: g.problemsOf(r)})
 		}
 	}
 	if cfg.Relay != nil {
@@ -155,20 +157,15 @@ func own(next http.Handler) http.Handler {
 // 405, into a problem.
 func unmatched(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		r = oncehttp.WithKey(r, oncehttp.Options{Methods: []string{r.Method}}) // whatever it was meant for
 		seen := &buffered{header: make(http.Header)}
 		h.ServeHTTP(seen, r)
 		if allow := seen.header.Get("Allow"); allow != "" {
 			w.Header().Set("Allow", allow)
-			problem{
-				Code: codeMethodNotAllowed, Status: http.StatusMethodNotAllowed,
-				Title: "This endpoint takes " + allow + " only",
-			}.write(w, r)
+			about(codeMethodNotAllowed, "This endpoint takes "+allow+" only.").Write(w, r)
 			return
 		}
-		problem{
-			Code: codeNotFound, Status: http.StatusNotFound, Title: "There is nothing at this address",
-			Detail: "The endpoints are listed in the documentation; the policy is at " + PolicyPath + ".",
-		}.write(w, r)
+		about(codeNotFound, "There is no endpoint at this address. The documentation lists them; the policy is at "+PolicyPath+".").Write(w, r)
 	})
 }
 

@@ -13,6 +13,7 @@ import (
 	"github.com/stellar/go-stellar-sdk/xdr"
 
 	"github.com/onceward/onceward/cmd/onceward/internal/expr"
+	"github.com/onceward/onceward/oncehttp"
 	"github.com/onceward/onceward/soroban"
 	"github.com/onceward/onceward/soroban/contractspec"
 )
@@ -56,6 +57,23 @@ func (c *Contracts) understand(ctx context.Context, r *Route, in *expr.Input, bo
 	}
 	out.natural, err = r.natural(ctx, c, in, values)
 	return out, err
+}
+
+// keyIn returns the key that a body carries, if it has a valid one.
+func (r *Route) keyIn(body []byte) string {
+	given, err := members(body)
+	if r.Options.BodyKey == "" || err != nil {
+		return ""
+	}
+	var text string
+	if err := json.Unmarshal(given[r.Options.BodyKey], &text); err != nil {
+		return ""
+	}
+	key, err := oncehttp.ParseKey(text, false)
+	if err != nil || key != text { // in a body a key has no quotes around it
+		return ""
+	}
+	return key
 }
 
 // checkMembers refuses members of the body that nothing reads.

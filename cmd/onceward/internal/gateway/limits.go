@@ -6,13 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"math/big"
-	"net/http"
 	"strconv"
-	"time"
 
 	"github.com/stellar/go-stellar-sdk/xdr"
 
 	"github.com/onceward/onceward"
+	"github.com/onceward/onceward/oncehttp"
 	"github.com/onceward/onceward/soroban"
 	"github.com/onceward/onceward/soroban/contractspec"
 )
@@ -114,16 +113,13 @@ func (g *Gateway) amount(r *Route, l Limit, inv soroban.Invocation) (*big.Int, e
 }
 
 // limited turns a limit that is reached into the client's answer.
-func (g *Gateway) limited(op *onceward.Operation, err error) problem {
-	p := problem{Operation: op.ID().String(), Instance: "urn:uuid:" + op.ID().String(), Retryable: true}
+func (g *Gateway) limited(op *onceward.Operation, err error) *oncehttp.Problem {
 	if limit, ok := errors.AsType[*soroban.LimitError](err); ok {
-		p.Code, p.Status = string(onceward.CodeRateLimited), http.StatusTooManyRequests
-		p.Title, p.retryAfter = "A limit of this endpoint is reached", limit.RetryAfter
-		p.Detail = "Nothing was done. Send the request again later, with the same key; a smaller amount may still fit."
+		p := of(op, about(onceward.CodeRateLimited,
+			"A limit of this endpoint is reached. Nothing was done. Send the request again later, with the same key; a smaller amount may still fit."))
+		p.RetryAfter = limit.RetryAfter
 		return p
 	}
 	g.cfg.Log.Error("limit not read", "operation", op.ID(), "err", err)
-	p.Code, p.Status = string(onceward.CodeStoreUnavailable), http.StatusServiceUnavailable
-	p.Title, p.retryAfter = "The store does not answer", time.Second
-	return p
+	return of(op, about(onceward.CodeStoreUnavailable, ""))
 }

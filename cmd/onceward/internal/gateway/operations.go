@@ -53,12 +53,12 @@ var errNotOurs = errors.New("no operation of this principal")
 func (g *Gateway) operationByID(w http.ResponseWriter, r *http.Request) {
 	scope, err := ScopeOf(r)
 	if err != nil {
-		g.unauthorized(r, err).write(w, r)
+		g.turnAway(w, r, err)
 		return
 	}
 	id, err := onceward.ParseID(r.PathValue("id"))
 	if err != nil {
-		invalid(&fieldError{Detail: err.Error()}).write(w, r)
+		invalid(&fieldError{Detail: err.Error()}).Write(w, r)
 		return
 	}
 	rec, err := g.find(r, id)
@@ -71,12 +71,12 @@ func (g *Gateway) operationByID(w http.ResponseWriter, r *http.Request) {
 func (g *Gateway) operationByKey(w http.ResponseWriter, r *http.Request) {
 	scope, err := ScopeOf(r)
 	if err != nil {
-		g.unauthorized(r, err).write(w, r)
+		g.turnAway(w, r, err)
 		return
 	}
 	key := onceward.Key{Scope: scope, Value: r.URL.Query().Get("key")}
 	if err := key.Validate(); err != nil {
-		invalid(&fieldError{Detail: "give the key as ?key=…: " + err.Error()}).write(w, r)
+		invalid(&fieldError{Detail: "give the key as ?key=…: " + err.Error()}).Write(w, r)
 		return
 	}
 	rec, err := g.cfg.Engine.Get(r.Context(), key)
@@ -94,10 +94,7 @@ func (g *Gateway) find(r *http.Request, id onceward.ID) (onceward.Record, error)
 func (g *Gateway) answerOperation(w http.ResponseWriter, r *http.Request, rec *onceward.Record, err error) {
 	switch {
 	case errors.Is(err, onceward.ErrNotFound), errors.Is(err, errNotOurs):
-		problem{
-			Code: codeNotFound, Status: http.StatusNotFound, Title: "There is no such operation",
-			Detail: "None of yours has this name: it was never accepted, was released, or has expired.",
-		}.write(w, r)
+		about(codeNotFound, "").Write(w, r)
 		return
 	case err == nil:
 		var view operationView
@@ -107,10 +104,7 @@ func (g *Gateway) answerOperation(w http.ResponseWriter, r *http.Request, rec *o
 		}
 	}
 	g.cfg.Log.ErrorContext(r.Context(), "operation not read", "err", err)
-	problem{
-		Code: string(onceward.CodeStoreUnavailable), Status: http.StatusServiceUnavailable,
-		Title: "The store does not answer", Retryable: true, retryAfter: time.Second,
-	}.write(w, r)
+	about(onceward.CodeStoreUnavailable, "It cannot be looked up now. Ask again.").Write(w, r)
 }
 
 // view tells what is known of an operation.

@@ -2,13 +2,10 @@ package gateway
 
 import (
 	"cmp"
-	"context"
 	"errors"
 	"maps"
-	"math"
 	"net/http"
-	"strconv"
-	"time"
+	"slices"
 
 	"github.com/onceward/onceward"
 	"github.com/onceward/onceward/oncehttp"
@@ -23,7 +20,6 @@ const problemType = "application/problem+json"
 // Codes of problems that only the gateway has; the others are onceward's.
 const (
 	codeInvalidRequest   = "invalid-request"
-	codeUnauthorized     = "unauthorized"
 	codeForbidden        = "forbidden"
 	codeUnsupportedMedia = "unsupported-media-type"
 	codeMethodNotAllowed = "method-not-allowed"
@@ -36,58 +32,39 @@ const (
 	codeAuthUnavailable  = "auth-unavailable" // as in package auth
 )
 
-// problem is an RFC 9457 body with what the gateway adds.
-type problem struct {
-	Type          string         `json:"type"`
-	Title         string         `json:"title"`
-	Status        int            `json:"status"`
-	Detail        string         `json:"detail,omitempty"`
-	Instance      string         `json:"instance,omitempty"`
-	Code          string         `json:"code"`
-	Retryable     bool           `json:"retryable"`
-	Key           string         `json:"idempotency_key,omitempty"` // as the client sent it
-	Errors        []fieldError   `json:"errors,omitempty"`
-	ContractError *contractError `json:"contract_error,omitempty"`
-	Operation     string         `json:"operation_id,omitempty"`
-	TxHash        string         `json:"tx_hash,omitempty"`
-	Ledger        uint32         `json:"ledger,omitempty"`
-
-	retryAfter time.Duration
-	challenge  string
+// about returns the answer with a code that this package or the middleware
+// describes. A detail replaces the general one.
+func about(code onceward.Code, detail string) *oncehttp.Problem {
+	for _, t := range slices.Concat(problemTable, oncehttp.Problems()) {
+		if t.Code == code {
+			return &oncehttp.Problem{
+				Code: code, Status: t.Status, Title: t.Title, Detail: cmp.Or(detail, t.Detail), Retryable: t.Retryable,
+			}
+		}
+	}
+	return &oncehttp.Problem{Code: codeInternal, Title: "The call could not be made"}
 }
 
-// typed fills in the type, which names the code on the policy page.
-func (p problem) typed() problem {
-	p.Type = PolicyPath + "#" + p.Code
+// of makes p the answer of an operation.
+func of(op *onceward.Operation, p *oncehttp.Problem) *oncehttp.Problem {
+	p.Instance = "urn:uuid:" + op.ID().String()
+	extend(p, "operation_id", op.ID().String())
 	return p
 }
 
-func (p problem) write(w http.ResponseWriter, r *http.Request) {
-	if key, ok := r.Context().Value(sentKey{}).(string); ok {
-		p.Key = key
-		if onceward.FromContext(r.Context()) == nil { // the middleware adds it to what is said behind it
-			w.Header().Set("Link", "<"+PolicyPath+`>; rel="describedby"`)
-		}
+// extend adds a member.
+func extend(p *oncehttp.Problem, name string, value any) {
+	if p.Extensions == nil {
+		p.Extensions = make(map[string]any)
 	}
-	p.Instance = cmp.Or(p.Instance, oncehttp.NewInstance())
-	if p.challenge != "" {
-		w.Header().Set("WWW-Authenticate", p.challenge)
-	}
-	if p.retryAfter > 0 {
-		w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(p.retryAfter.Seconds()))))
-	}
-	send(w, jsonResponse(p.Status, problemType, p.typed()))
+	p.Extensions[name] = value
 }
 
-type sentKey struct{}
-
-// keyed remembers the key of a request to a route with these rules, for what
-// is said before and behind the middleware.
+// keyed notes the key of a request to a route with these rules, for what is
+// said in front of the middleware.
 func keyed(opts oncehttp.Options, next http.Handler) http.Handler {
-	header := cmp.Or(opts.Header, oncehttp.DefaultHeader)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		key, _ := oncehttp.ParseKey(r.Header.Get(header), opts.StrictKeys) // the middleware says what is wrong with it
-		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), sentKey{}, key)))
+		next.ServeHTTP(w, oncehttp.WithKey(r, opts))
 	})
 }
 
@@ -98,47 +75,38 @@ func send(w http.ResponseWriter, resp onceward.Response) {
 	_, _ = w.Write(resp.Body)
 }
 
-func invalid(err error) problem {
-	p := problem{
-		Code: codeInvalidRequest, Status: http.StatusBadRequest, Title: "The request is not what this endpoint takes",
-		Detail: err.Error() + ". Nothing was done; correct the request and send it again, with the same key if you like.",
-	}
+func invalid(err error) *oncehttp.Problem {
+	p := about(codeInvalidRequest, err.Error()+". Nothing was done; correct the request and send it again, with the same key if you like.")
 	if field, ok := errors.AsType[*fieldError](err); ok {
-		p.Errors = []fieldError{*field}
+		extend(p, "errors", []fieldError{*field})
 	}
 	return p
 }
 
 // refusal turns an error of the submitter into the client's answer.
-func (g *Gateway) refusal(route *Route, op *onceward.Operation, err error) problem {
-	p := problem{Operation: op.ID().String(), Instance: "urn:uuid:" + op.ID().String()}
+func (g *Gateway) refusal(route *Route, op *onceward.Operation, err error) *oncehttp.Problem {
 	if rejected, ok := errors.AsType[*soroban.RejectedError](err); ok {
-		p.Code, p.Status = codeContractRejected, http.StatusUnprocessableEntity
-		p.Title = "The contract refuses this call"
-		p.Detail = "The call was refused when it was tried. Nothing was sent; the key may be used again."
+		p := of(op, about(codeContractRejected, ""))
 		if rejected.HasCode {
-			p.ContractError = g.cfg.Contracts.errorOf(route.Contract, route.Function, rejected.Code)
-			p.Detail = "The contract refused with " + p.ContractError.String() + " when the call was tried. Nothing was sent; the key may be used again."
+			named := g.cfg.Contracts.errorOf(route.Contract, route.Function, rejected.Code)
+			extend(p, "contract_error", named)
+			p.Detail = "The contract refused with " + named.String() + " when the call was tried. Nothing was sent; the key may be used again."
 		}
 		return p
 	}
 	if errors.Is(err, onceward.ErrPark) {
-		p.Code, p.Status = codeInterrupted, http.StatusServiceUnavailable
-		p.Title, p.Retryable, p.retryAfter = "The operation was interrupted", true, g.cfg.Engine.Config().RecoverInterval
-		p.Detail = "It is stored and will be finished. Send the request again with the same key for its answer."
+		p := of(op, about(codeInterrupted, ""))
+		p.RetryAfter = g.cfg.Engine.Config().RecoverInterval
 		return p
 	}
 	if unavailable, ok := errors.AsType[*soroban.UnavailableError](err); ok {
 		if unavailable.Err != nil {
 			g.cfg.Log.Warn("contract call not made", "operation", op.ID(), "kind", route.Kind, "err", err)
 		}
-		p.Code, p.Status = codeChainUnavailable, http.StatusServiceUnavailable
-		p.Title, p.Retryable, p.retryAfter = "The call could not be made now", true, max(unavailable.RetryAfter, time.Second)
-		p.Detail = "Nothing was done: " + unavailable.Reason + ". Send the request again with the same key."
+		p := of(op, about(codeChainUnavailable, "Nothing was done: "+unavailable.Reason+". Send the request again with the same key."))
+		p.RetryAfter = unavailable.RetryAfter
 		return p
 	}
 	g.cfg.Log.Error("contract call failed", "operation", op.ID(), "kind", route.Kind, "err", err)
-	p.Code, p.Status = codeInternal, http.StatusInternalServerError
-	p.Title, p.Detail = "The call could not be made", "The log of the server says why."
-	return p
+	return of(op, about(codeInternal, ""))
 }

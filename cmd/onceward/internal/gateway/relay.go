@@ -2,12 +2,14 @@ package gateway
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/onceward/onceward"
@@ -50,7 +52,7 @@ func (g *Gateway) relay(route *RelayRoute) (oncehttp.PolicyRoute, error) {
 	}
 	g.mux.Handle(route.Pattern, g.cfg.Watched(route.Pattern,
 		own(keyed(opts, g.admit(&Route{Pattern: route.Pattern, Options: opts}, g.checkedRelay(route, once(g.cfg.Around(g.submitRelay(route)))))))))
-	return oncehttp.PolicyRoute{Pattern: route.Pattern, Options: opts, Problems: append(Problems(), RelayProblems()...)}, nil
+	return oncehttp.PolicyRoute{Pattern: route.Pattern, Options: opts, Problems: slices.Concat(Problems(), RelayProblems(), g.cfg.Problems)}, nil
 }
 
 type relayedKey struct{}
@@ -66,16 +68,16 @@ func (g *Gateway) checkedRelay(route *RelayRoute, next http.Handler) http.Handle
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, refused := readJSON(w, r, maxRelayBody)
 		if refused != nil {
-			refused.write(w, r)
+			refused.Write(w, r)
 			return
 		}
 		x, err := relayBody(route.Relay, body)
 		if refusal, ok := errors.AsType[*soroban.RelayError](err); ok {
-			relayRefusal(refusal).write(w, r)
+			relayRefusal(refusal).Write(w, r)
 			return
 		}
 		if err != nil {
-			invalid(err).write(w, r)
+			invalid(err).Write(w, r)
 			return
 		}
 		r = r.WithContext(context.WithValue(r.Context(), relayedKey{}, x))
@@ -129,31 +131,25 @@ func (g *Gateway) submitRelay(route *RelayRoute) http.Handler {
 			send(w, resp)
 			return
 		}
-		var p problem
 		if refused, ok := errors.AsType[*soroban.RelayError](err); ok {
-			p = relayRefusal(refused)
-			p.Operation, p.Instance = op.ID().String(), "urn:uuid:"+op.ID().String()
-		} else {
-			p = g.refusal(&Route{Kind: route.Kind, Contract: x.Contract(), Function: x.Function()}, op, err)
+			of(op, relayRefusal(refused)).Write(w, r)
+			return
 		}
-		p.write(w, r)
+		g.refusal(&Route{Kind: route.Kind, Contract: x.Contract(), Function: x.Function()}, op, err).Write(w, r)
 	})
 }
 
 // relayRefusal turns a refusal into the client's answer. Its code is the
 // RelayError's behind "relay-".
-func relayRefusal(e *soroban.RelayError) problem {
-	p := problem{
-		Code: relayPrefix + e.Code, Status: http.StatusUnprocessableEntity,
-		Title: "This is not relayed", Detail: e.Detail, TxHash: e.TxHash,
+func relayRefusal(e *soroban.RelayError) *oncehttp.Problem {
+	p := about(codeInternal, "")
+	for _, t := range RelayProblems() {
+		if string(t.Code) == relayPrefix+e.Code {
+			p = &oncehttp.Problem{Code: t.Code, Status: t.Status, Title: t.Title, Detail: cmp.Or(e.Detail, t.Detail)}
+		}
 	}
-	switch e.Code {
-	case soroban.RelayMalformed:
-		p.Status = http.StatusBadRequest
-	case soroban.RelayNotAllowed, soroban.RelayForeign:
-		p.Status = http.StatusForbidden
-	case soroban.RelayExpired, soroban.RelaySuperseded, soroban.RelaySequence:
-		p.Status, p.Title = http.StatusConflict, "This cannot be applied"
+	if e.TxHash != "" {
+		extend(p, "tx_hash", e.TxHash)
 	}
 	return p
 }

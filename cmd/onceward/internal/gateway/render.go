@@ -56,21 +56,21 @@ func (c *Contracts) value(res soroban.Result) json.RawMessage {
 }
 
 func (c *Contracts) failure(res soroban.Result) onceward.Response {
-	p := problem{
-		Code:      codeContractFailed,
-		Status:    http.StatusUnprocessableEntity,
-		Title:     "The transaction failed on the ledger",
-		Detail:    "The transaction is in a ledger and failed there (" + res.ResultCode + "). It is final: a retry gets this answer. To try again, use a new key.",
-		Instance:  "urn:uuid:" + res.Operation.String(),
-		Operation: res.Operation.String(),
-		TxHash:    res.TxHash,
-		Ledger:    res.Ledger,
+	p := about(codeContractFailed, "The transaction is in a ledger and failed there ("+res.ResultCode+"). It is final: a retry gets this answer. To try again, use a new key.")
+	p.Instance = "urn:uuid:" + res.Operation.String()
+	p.Extensions = map[string]any{"operation_id": res.Operation.String()}
+	if res.TxHash != "" {
+		extend(p, "tx_hash", res.TxHash)
+	}
+	if res.Ledger != 0 {
+		extend(p, "ledger", res.Ledger)
 	}
 	if res.HasCode {
-		p.ContractError = c.errorOf(res.Contract, res.Function, res.Code)
-		p.Detail = fmt.Sprintf("The contract refused with %s when its transaction was applied. It is final: a retry gets this answer. To try again, use a new key.", p.ContractError)
+		named := c.errorOf(res.Contract, res.Function, res.Code)
+		extend(p, "contract_error", named)
+		p.Detail = fmt.Sprintf("The contract refused with %s when its transaction was applied. It is final: a retry gets this answer. To try again, use a new key.", named)
 	}
-	return jsonResponse(p.Status, problemType, p.typed())
+	return jsonResponse(p.Status, problemType, p)
 }
 
 func (c *Contracts) errorOf(contract, function string, code uint32) *contractError {

@@ -37,12 +37,14 @@ func (g *Gateway) checked(route *Route, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, refused := readJSON(w, r, limit)
 		if refused != nil {
-			refused.write(w, r)
+			refused.Write(w, r)
 			return
 		}
 		c, err := g.cfg.Contracts.understand(r.Context(), route, InputOf(r.Context()), body)
 		if err != nil {
-			invalid(err).write(w, r)
+			p := invalid(err)
+			p.Key = route.keyIn(body)
+			p.Write(w, r)
 			return
 		}
 		r = r.WithContext(context.WithValue(r.Context(), callKey{}, c))
@@ -52,27 +54,20 @@ func (g *Gateway) checked(route *Route, next http.Handler) http.Handler {
 }
 
 // readJSON reads a body of at most limit bytes that says it is JSON.
-func readJSON(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, *problem) {
+func readJSON(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, *oncehttp.Problem) {
 	if media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || media != "application/json" {
-		return nil, &problem{
-			Code: codeUnsupportedMedia, Status: http.StatusUnsupportedMediaType,
-			Title: "This endpoint takes JSON", Detail: "Send the body with Content-Type: application/json.",
-		}
+		return nil, about(codeUnsupportedMedia, "")
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
 	if err != nil {
-		refused := bodyProblem(err, limit)
-		return nil, &refused
+		return nil, bodyProblem(err, limit)
 	}
 	return body, nil
 }
 
-func bodyProblem(err error, limit int64) problem {
+func bodyProblem(err error, limit int64) *oncehttp.Problem {
 	if _, large := errors.AsType[*http.MaxBytesError](err); large {
-		return problem{
-			Code: string(onceward.CodePayloadTooLarge), Status: http.StatusRequestEntityTooLarge,
-			Title: "The body is too large", Detail: fmt.Sprintf("This endpoint takes at most %d bytes.", limit),
-		}
+		return about(onceward.CodePayloadTooLarge, fmt.Sprintf("This endpoint takes at most %d bytes.", limit))
 	}
 	return invalid(&fieldError{Detail: "the body could not be read to its end"})
 }
@@ -87,7 +82,7 @@ func (g *Gateway) submit(route *Route) http.Handler {
 		inv := callOf(r.Context()).invocation
 		giveBack, err := g.take(r.Context(), route, inv)
 		if err != nil {
-			g.limited(op, err).write(w, r)
+			g.limited(op, err).Write(w, r)
 			return
 		}
 		resp, err := g.cfg.Submitter.Do(r.Context(), op, inv)
@@ -95,7 +90,7 @@ func (g *Gateway) submit(route *Route) http.Handler {
 			if len(op.Checkpoints()) == 0 {
 				giveBack()
 			}
-			g.refusal(route, op, err).write(w, r)
+			g.refusal(route, op, err).Write(w, r)
 			return
 		}
 		send(w, resp)

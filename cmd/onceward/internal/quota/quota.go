@@ -172,7 +172,7 @@ func (q *Quota) Middleware(scope func(*http.Request) (string, error), keys Keys)
 			release, refusal := q.admit(r, s, keys) //nolint:contextcheck // the request carries it
 			if refusal != nil {
 				refusal.PolicyURL = q.cfg.PolicyURL
-				refusal.Write(w, r)
+				refusal.Write(w, oncehttp.WithKey(r, oncehttp.Options{Header: keys.Header, StrictKeys: keys.Strict, Methods: keys.Methods}))
 				return
 			}
 			defer release()
@@ -199,11 +199,10 @@ func (q *Quota) admit(r *http.Request, scope string, keys Keys) (release func(),
 }
 
 func refuse(limit string, wait time.Duration, what string) *oncehttp.Problem {
-	return &oncehttp.Problem{
-		Code: onceward.CodeRateLimited, Status: http.StatusTooManyRequests, Title: "Too many requests",
-		Detail:    "This principal has " + what + ". Nothing was done. Send the request again, with the same key, after the time given.",
-		Retryable: true, RetryAfter: wait, Extensions: map[string]any{"limit": limit},
-	}
+	p := oncehttp.ProblemOf(&onceward.Error{Code: onceward.CodeRateLimited, RetryAfter: wait})
+	p.Detail = "This principal has " + what + ". Nothing was done. Send the request again, with the same key, after the time given."
+	p.Extensions = map[string]any{"limit": limit}
+	return p
 }
 
 // tooFast takes a token, or says when there will be one.

@@ -13,6 +13,7 @@ import (
 	"github.com/onceward/onceward/cmd/onceward/internal/config"
 	"github.com/onceward/onceward/cmd/onceward/internal/gateway"
 	"github.com/onceward/onceward/cmd/onceward/internal/observe"
+	"github.com/onceward/onceward/cmd/onceward/internal/serving"
 	"github.com/onceward/onceward/oncehttp"
 	"github.com/onceward/onceward/soroban"
 )
@@ -58,6 +59,7 @@ func (s *Server) build(ctx context.Context, cfg *config.Config, before *generati
 	conf := gateway.Config{
 		Engine: s.engine, Routes: routes, Authenticate: authenticate, Ready: s.ready, Log: s.log,
 		Around: s.obs.Operation, Watched: s.obs.Route, ReplayHeaders: []string{observe.HeaderTrace},
+		Problems: serving.Problems(),
 	}
 	if conf.Quota, err = s.quotas(cfg, before); err != nil {
 		return nil, err

@@ -62,7 +62,7 @@ func (s *Server) openObserver(ctx context.Context) error {
 // There is no other code to count by, whatever backends and clients send.
 func codes() []onceward.Code {
 	var out []onceward.Code
-	for _, list := range [][]oncehttp.ProblemType{gateway.Problems(), gateway.RelayProblems(), proxy.Problems()} {
+	for _, list := range [][]oncehttp.ProblemType{gateway.Problems(), gateway.RelayProblems(), proxy.Problems(), serving.Problems()} {
 		for _, t := range list {
 			out = append(out, t.Code)
 		}

@@ -54,7 +54,7 @@ func (q *requests) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (q *requests) receive(w *writer, r *http.Request, b *body) ([]byte, bool) {
 	turn, ok := q.arriving.enter(func() { _ = b.ctl.SetReadDeadline(time.Unix(1, 0)) }) // its Read fails now
 	if !ok {
-		refuse(w)
+		refuse(w, r)
 		return nil, false
 	}
 	defer turn.leave()
@@ -75,7 +75,7 @@ func (q *requests) receive(w *writer, r *http.Request, b *body) ([]byte, bool) {
 func (q *requests) stream(w *writer, r *http.Request, b *body) {
 	if q.streamed.Add(1) > int64(max(q.limits.MaxRequests/2, 1)) {
 		q.streamed.Add(-1)
-		refuse(w)
+		refuse(w, r)
 		return
 	}
 	defer q.streamed.Add(-1)
@@ -88,7 +88,7 @@ func (q *requests) stream(w *writer, r *http.Request, b *body) {
 func (q *requests) answer(w *writer, r *http.Request) {
 	defer q.working.Add(-1)
 	if q.working.Add(1) > int64(q.limits.MaxRequests) {
-		refuse(w)
+		refuse(w, r)
 		return
 	}
 	if turn, ok := r.Context().Value(turnKey{}).(*turn); ok {
@@ -98,18 +98,6 @@ func (q *requests) answer(w *writer, r *http.Request) {
 		defer turn.end()
 	}
 	q.next.ServeHTTP(w, r)
-}
-
-const tooBusy = `{"type":"about:blank","title":"The server is busy","status":503,` +
-	`"detail":"Nothing was done. Send the request again with the same key.","code":"busy","retryable":true}` + "\n"
-
-// refuse answers a request that there is no place for.
-func refuse(w http.ResponseWriter) {
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.Header().Set("Retry-After", "1")
-	w.Header().Set("Cache-Control", "no-store")
-	w.WriteHeader(http.StatusServiceUnavailable)
-	_, _ = io.WriteString(w, tooBusy) // the client has gone
 }
 
 // body is a request's body that must keep coming while somebody reads it. A
