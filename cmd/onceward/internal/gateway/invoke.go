@@ -78,7 +78,7 @@ func (r *Route) keyIn(body []byte) string {
 
 // checkMembers refuses members of the body that nothing reads.
 func (r *Route) checkMembers(given map[string]json.RawMessage) error {
-	known, all := r.members()
+	known, all := r.Members()
 	for _, name := range slices.Sorted(maps.Keys(given)) {
 		if name == r.Options.BodyKey {
 			continue
@@ -104,9 +104,9 @@ func (r *Route) programs() []*expr.Program {
 	return append(slices.Collect(maps.Values(r.Args)), r.NaturalKey...)
 }
 
-// members lists what the expressions name of the body, or says that they may
+// Members lists what the expressions name of the body, or says that they may
 // look at everything.
-func (r *Route) members() (known []string, all bool) {
+func (r *Route) Members() (known []string, all bool) {
 	for _, p := range r.programs() {
 		all = all || p.Whole
 		known = slices.AppendSeq(known, maps.Keys(p.Members))

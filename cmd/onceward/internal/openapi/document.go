@@ -27,6 +27,12 @@ type Config struct {
 	Specs  map[string]*contractspec.Spec
 	// Proxies are the routes in front of backends.
 	Proxies []Proxy
+	// Relay is the endpoint that takes what users have signed; nil for none.
+	Relay *Relay
+	// Problems are those that whatever is around the gateway answers.
+	Problems []oncehttp.ProblemType
+	// Quotas says that there are bounds on what a scope may use.
+	Quotas bool
 	// Security lists the ways to authenticate, any of which suffices. None
 	// means that requests need no credentials.
 	Security []Scheme
@@ -39,6 +45,14 @@ type Proxy struct {
 	Options oncehttp.Options
 	// Problems beside those of oncehttp.
 	Problems []oncehttp.ProblemType
+	// Guarded says that the route has a rule of its own about who may use it.
+	Guarded bool
+}
+
+// Relay is the endpoint that takes what users have signed.
+type Relay struct {
+	// Pattern of the ServeMux, with a method.
+	Pattern string
 }
 
 // Scheme is one way to authenticate.
@@ -82,6 +96,11 @@ func Document(cfg Config) ([]byte, error) {
 			errs = append(errs, fmt.Errorf("openapi: route %s: %w", cfg.Proxies[i].Pattern, err))
 		}
 	}
+	if cfg.Relay != nil {
+		if err := b.addRelay(cfg.Relay); err != nil {
+			errs = append(errs, fmt.Errorf("openapi: relay: %w", err))
+		}
+	}
 	security, securitySchemes := []object{}, object{}
 	for _, s := range cfg.Security {
 		scheme, ok := schemes[s]
@@ -95,7 +114,7 @@ func Document(cfg Config) ([]byte, error) {
 		return nil, err
 	}
 	b.addOwn()
-	components := object{"schemas": b.schemas, "headers": baseHeaders()}
+	components := object{"schemas": b.schemas, "headers": baseHeaders(), "responses": elsewhere()}
 	if len(securitySchemes) > 0 {
 		components["securitySchemes"] = securitySchemes
 	}
@@ -104,7 +123,8 @@ func Document(cfg Config) ([]byte, error) {
 		"info": object{
 			"title": cmp.Or(cfg.Title, "onceward gateway"), "version": cmp.Or(cfg.Version, "1"),
 			"description": cmp.Or(cfg.Description, "Writes that happen exactly once. Send a key with each operation, "+
-				"and the same key with every retry of it; the [policy]("+gateway.PolicyPath+") says for how long."),
+				"and the same key with every retry of it; the [policy]("+gateway.PolicyPath+") says for how long.\n\n"+
+				"An address that is not listed is answered as the component NotFound has it, a method that is not listed as MethodNotAllowed."),
 		},
 		"servers":    []object{{"url": cmp.Or(cfg.Server, "/")}},
 		"paths":      b.paths,
@@ -143,27 +163,29 @@ func operationID(method, path string) string {
 }
 
 // splitPattern takes a ServeMux pattern apart: its method, if it has one, and
-// its path as OpenAPI writes it, with the names of its parameters.
-func splitPattern(pattern string) (method, path string, params []string, err error) {
+// its path as OpenAPI writes it, with the names of its parameters. subtree
+// says that the last one stands for everything below.
+func splitPattern(pattern string) (method, path string, params []string, subtree bool, err error) {
 	path = pattern
 	if before, after, ok := strings.Cut(pattern, " "); ok {
 		method, path = before, strings.TrimLeft(after, " ")
 	}
 	i := strings.IndexByte(path, '/')
 	if i < 0 {
-		return "", "", nil, errors.New("the pattern has no path")
+		return "", "", nil, false, errors.New("the pattern has no path")
 	}
 	path = path[i:] // without a host
 	if strings.HasSuffix(path, "/") {
-		path += "{path}"
+		path += "{path...}"
 	}
+	subtree = strings.HasSuffix(path, "...}")
 	path = strings.TrimSuffix(strings.ReplaceAll(path, "...}", "}"), "{$}")
 	for segment := range strings.SplitSeq(path, "/") {
 		if name, ok := strings.CutPrefix(segment, "{"); ok {
 			params = append(params, strings.TrimSuffix(name, "}"))
 		}
 	}
-	return method, path, params, nil
+	return method, path, params, subtree, nil
 }
 
 // guarded reports whether a method carries keys.

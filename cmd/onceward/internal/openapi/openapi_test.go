@@ -4,16 +4,18 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"io"
 	"net/http"
 	"net/http/httptest"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/stellar/go-stellar-sdk/keypair"
 	"github.com/stellar/go-stellar-sdk/xdr"
 
+	"github.com/onceward/onceward"
+	"github.com/onceward/onceward/cmd/onceward/internal/apicheck"
 	"github.com/onceward/onceward/cmd/onceward/internal/expr"
 	"github.com/onceward/onceward/cmd/onceward/internal/gateway"
 	"github.com/onceward/onceward/cmd/onceward/internal/openapi"
@@ -65,29 +67,18 @@ func TestTheGatewayKeepsToItsDescription(t *testing.T) {
 			}
 			return r
 		}
-		if ok, problems := v.ValidateHttpRequest(request()); ok != tc.valid {
-			t.Errorf("%s: the request is valid: %v, want %v", tc.name, ok, tc.valid)
-			for _, p := range problems {
-				t.Errorf("  %s: %s", p.Message, p.Reason)
-			}
+		if err := v.Request(request(), []byte(tc.body)); (err == nil) != tc.valid {
+			t.Errorf("%s: the request is valid: %v, want %v", tc.name, err, tc.valid)
 		}
 		rec := httptest.NewRecorder()
 		s.gateway.ServeHTTP(rec, request())
-		res := rec.Result()
-		body, err := io.ReadAll(res.Body)
-		must(t, err)
-		must(t, res.Body.Close())
-		if res.StatusCode != tc.status {
-			t.Errorf("%s: answered %d %s", tc.name, res.StatusCode, body)
+		if rec.Code != tc.status {
+			t.Errorf("%s: answered %d %s", tc.name, rec.Code, rec.Body)
 		}
-		res.Body = io.NopCloser(bytes.NewReader(body))
-		if ok, problems := v.ValidateHttpResponse(request(), res); !ok {
-			for _, p := range problems {
-				t.Errorf("%s: the answer is not as described: %s: %s\n%s", tc.name, p.Message, p.Reason, body)
-				for _, e := range p.SchemaValidationErrors {
-					t.Errorf("  %s at %s", e.Reason, e.KeywordLocation)
-				}
-			}
+		if err := v.Answer(apicheck.Answer{
+			Method: tc.method, Path: request().URL.Path, Status: rec.Code, Header: rec.Header(), Body: rec.Body.Bytes(),
+		}); err != nil {
+			t.Errorf("%s: %v", tc.name, err)
 		}
 	}
 }
@@ -111,6 +102,7 @@ func TestTheDescriptionIsComplete(t *testing.T) {
 		"/v1/content": "post", "/v1/votes": "post", "/v1/rewards": "post", "/api/{path}": "post",
 		"/shop/{id}/items": "delete get head options patch post put",
 		"/v1/operations":   "get", "/v1/operations/{id}": "get", "/healthz": "get", "/readyz": "get", "/idempotency-policy": "get",
+		"/openapi.json": "get", "/docs": "get", "/v1/transactions": "post",
 	}
 	for path, methods := range want {
 		item, ok := parsed.Paths[path]
@@ -128,26 +120,87 @@ func TestTheDescriptionIsComplete(t *testing.T) {
 		t.Errorf("%s is described, but not configured", path)
 	}
 	must(t, json.Unmarshal(doc, &parsed))
-	rewards, api := string(parsed.Paths["/v1/rewards"]["post"]), string(parsed.Paths["/api/{path}"]["post"])
-	for _, p := range oncehttp.Problems() {
-		for name, text := range map[string]string{"/v1/rewards": rewards, "/api/{path}": api} {
-			if !strings.Contains(text, `"`+string(p.Code)+`"`) {
-				t.Errorf("%s: %s is not described", name, p.Code)
+	rewards, relay, api := parsed.Paths["/v1/rewards"]["post"], parsed.Paths["/v1/transactions"]["post"], parsed.Paths["/api/{path}"]["post"]
+	lookup, get := parsed.Paths["/v1/operations/{id}"]["get"], parsed.Paths["/shop/{id}/items"]["get"]
+	always := []onceward.Code{"unauthorized", "forbidden", "auth-unavailable", "rate-limited", "busy"}
+	nowhere := []onceward.Code{"not-found", "method-not-allowed"}
+	for name, tc := range map[string]struct {
+		text    json.RawMessage
+		want    []onceward.Code
+		without []onceward.Code
+	}{
+		"a contract route": {rewards, slices.Concat(always, codes(oncehttp.Problems()), codes(gateway.Problems())), nowhere},
+		"the relay":        {relay, slices.Concat(always, codes(oncehttp.Problems()), codes(gateway.Problems()), codes(gateway.RelayProblems())), nowhere},
+		"a proxy route":    {api, slices.Concat(always, codes(oncehttp.Problems()), codes(proxy.Problems())), append(nowhere, onceward.CodeKeyMissing)},
+		"an unkeyed proxy": {get, slices.Concat(always, codes(proxy.Problems())), append(nowhere, onceward.CodeKeyReused, proxy.CodeError)},
+		"a lookup":         {lookup, append(always, "invalid-request", "not-found", onceward.CodeStoreUnavailable), []onceward.Code{onceward.CodeKeyReused, "method-not-allowed"}},
+		"the health":       {parsed.Paths["/healthz"]["get"], []onceward.Code{"busy"}, always[:4]},
+	} {
+		for _, code := range tc.want {
+			if strings.Contains(string(tc.text), `"`+string(code)+`"`) == slices.Contains(tc.without, code) {
+				t.Errorf("%s: %s is wanted: %v", name, code, !slices.Contains(tc.without, code))
 			}
 		}
-	}
-	for _, p := range gateway.Problems() {
-		if !strings.Contains(rewards, `"`+string(p.Code)+`"`) {
-			t.Errorf("/v1/rewards: %s is not described", p.Code)
-		}
-	}
-	for _, p := range proxy.Problems() {
-		if !strings.Contains(api, `"`+string(p.Code)+`"`) {
-			t.Errorf("/api/: %s is not described", p.Code)
+		for _, code := range tc.without {
+			if strings.Contains(string(tc.text), `"`+string(code)+`"`) {
+				t.Errorf("%s: %s is described, and never answered", name, code)
+			}
 		}
 	}
 	if shop := parsed.Paths["/shop/{id}/items"]; !strings.Contains(string(shop["patch"]), `"X-Key"`) || strings.Contains(string(shop["put"]), `"X-Key"`) {
 		t.Error("the key header is not where keys are")
+	}
+}
+
+func codes(types []oncehttp.ProblemType) []onceward.Code {
+	out := make([]onceward.Code, len(types))
+	for i, t := range types {
+		out[i] = t.Code
+	}
+	return out
+}
+
+// A contract route is described with its own rules about keys and members.
+func TestTheRulesOfARouteAreDescribed(t *testing.T) {
+	t.Parallel()
+	s := newSample(t)
+	route := s.cfg.Routes[2]
+	route.Options.Header, route.Options.StrictKeys, route.Options.Optional, route.Options.BodyKey = "X-Key", true, true, "key"
+	route.NaturalKey = []*expr.Program{member(t, "to")}
+	to, err := expr.Compile("body.user.address", expr.JSON, expr.VarBody)
+	must(t, err)
+	amount, err := expr.Compile("has(body.amount) ? body.amount : '1'", expr.JSON, expr.VarBody)
+	must(t, err)
+	route.Args = map[string]*expr.Program{"to": to, "amount": amount}
+	doc, err := openapi.Document(openapi.Config{Routes: []gateway.Route{route}, Specs: s.cfg.Specs})
+	must(t, err)
+	v := validated(t, doc)
+	someone := keypair.Master("someone").Address()
+	for body, valid := range map[string]bool{
+		`{"user":{"address":"` + someone + `"}}`:                          true,
+		`{"user":{"address":"` + someone + `"},"amount":5,"key":"k"}`:     true,
+		`{"user":{"address":"` + someone + `"},"to":"` + someone + `"}`:   true, // the natural key reads it
+		`{"user":{"address":"me"}}`:                                       false,
+		`{"user":{}}`:                                                     false,
+		`{"amount":5}`:                                                    false,
+		`{"user":{"address":"` + someone + `"},"idempotency":"k"}`:        false,
+		`{"user":{"address":"` + someone + `"},"key":"` + "\u00e9" + `"}`: false,
+	} {
+		for key, well := range map[string]bool{"": true, `"k"`: true, "k": false} {
+			r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/v1/rewards", nil)
+			r.Header.Set("Content-Type", "application/json")
+			if key != "" {
+				r.Header.Set("X-Key", key)
+			}
+			if err := v.Request(r, []byte(body)); (err == nil) != (valid && well) {
+				t.Errorf("%s with key %s: %v", body, key, err)
+			}
+		}
+	}
+	for text, want := range map[string]bool{`"key-missing"`: false, `"unauthorized"`: false, `"202"`: true, `"Prefer"`: true, `"X-Key"`: true, `"Idempotency-Key"`: false} {
+		if strings.Contains(string(doc), text) != want {
+			t.Errorf("%s is described: %v", text, !want)
+		}
 	}
 }
 

@@ -7,14 +7,22 @@ import (
 	"github.com/onceward/onceward/cmd/onceward/internal/gateway"
 	"github.com/onceward/onceward/cmd/onceward/internal/openapi"
 	"github.com/onceward/onceward/cmd/onceward/internal/proxy"
+	"github.com/onceward/onceward/cmd/onceward/internal/serving"
 )
 
 // describe makes the description of what a configuration serves.
 func (s *Server) describe(cfg *config.Config, routes []gateway.Route, contracts *gateway.Contracts) (http.Handler, error) {
-	doc := openapi.Config{Title: "onceward", Version: s.obs.Version()}
+	q := &cfg.Quotas
+	doc := openapi.Config{
+		Title: "onceward", Version: s.obs.Version(), Problems: serving.Problems(),
+		Quotas: q.KeysStored != 0 || q.RequestsPerSecond != 0 || q.RequestsInFlight != 0,
+	}
+	if cfg.Chain != nil && cfg.Relay != nil {
+		doc.Relay = &openapi.Relay{Pattern: relayPattern}
+	}
 	for _, r := range routes {
 		if r.Handler != nil {
-			doc.Proxies = append(doc.Proxies, openapi.Proxy{Pattern: r.Pattern, Options: r.Options, Problems: proxy.Problems()})
+			doc.Proxies = append(doc.Proxies, openapi.Proxy{Pattern: r.Pattern, Options: r.Options, Problems: proxy.Problems(), Guarded: r.Allow != nil})
 		} else {
 			doc.Routes = append(doc.Routes, r)
 		}
