@@ -74,6 +74,8 @@ type server struct {
 	rpc    string
 	log    *lockedBuffer
 	done   chan struct{} // closed when the process has ended
+
+	described described // what clients see is held against it
 }
 
 // lockedBuffer collects what a process writes.
@@ -146,6 +148,7 @@ func (s *server) start() {
 				for range lines { // let it write on
 				}
 			}()
+			s.describe()
 			return
 		}
 	}
@@ -163,6 +166,7 @@ func (s *server) kill() {
 	if strings.Contains(s.log.String(), "DATA RACE") {
 		s.t.Errorf("data race:\n%s", s.log)
 	}
+	s.judge()
 	s.cmd = nil
 }
 
@@ -216,7 +220,9 @@ func (s *server) call(ctx context.Context, method, path, body string, header ...
 		return answer{}, err
 	}
 	data, err := io.ReadAll(res.Body)
-	err = errors.Join(err, res.Body.Close())
+	if err = errors.Join(err, res.Body.Close()); err == nil {
+		s.saw(ctx, http.DefaultClient, res, data)
+	}
 	return answer{res.StatusCode, res.Header, string(data)}, err
 }
 

@@ -90,7 +90,10 @@ func (s *server) postBy(client *http.Client, path, key string) (answer, error) {
 		return answer{}, err
 	}
 	data, err := io.ReadAll(res.Body)
-	return answer{res.StatusCode, res.Header, string(data)}, errors.Join(err, res.Body.Close())
+	if err = errors.Join(err, res.Body.Close()); err == nil {
+		s.saw(ctx, client, res, data)
+	}
+	return answer{res.StatusCode, res.Header, string(data)}, err
 }
 
 // TestServeClientCertificates: the name in a certificate of the configured

@@ -12,7 +12,7 @@ import (
 
 // Answer is what a server answered to a request.
 type Answer struct {
-	Method, Path string // the path without its query
+	Method, Path string // the path as it was sent, without its query
 	Status       int
 	Header       http.Header
 	Body         []byte
@@ -150,7 +150,7 @@ func ours(a *Answer) error {
 
 // Request reports in what a request differs from the description.
 func (d *Description) Request(r *http.Request, body []byte) error {
-	op, _ := d.find(r.Method, r.URL.Path)
+	op, _ := d.find(r.Method, r.URL.EscapedPath())
 	if op == nil {
 		return fmt.Errorf("%s %s is not described", r.Method, r.URL.Path)
 	}

@@ -1,0 +1,371 @@
+package main_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stellar/go-stellar-sdk/network"
+	"github.com/stellar/go-stellar-sdk/xdr"
+
+	"github.com/onceward/onceward"
+	"github.com/onceward/onceward/cmd/onceward/internal/quota"
+	"github.com/onceward/onceward/cmd/onceward/internal/serving"
+	"github.com/onceward/onceward/oncehttp"
+	"github.com/onceward/onceward/oncetest"
+	"github.com/onceward/onceward/soroban/devchain"
+)
+
+// provoked is a problem, and whose it is.
+type provoked struct {
+	answer
+	server *server
+	key    string // that it must repeat
+}
+
+// TestEveryProblem provokes each problem that the gateway describes, and finds
+// in it whatever a problem has. Beside that, the harness holds every answer
+// against openapi.json.
+func TestEveryProblem(t *testing.T) {
+	t.Parallel()
+	missing := listed()
+	for code := range missing {
+		if provokers[code] == nil && onChain[code] == nil {
+			t.Errorf("nothing here provokes %s", code)
+		}
+	}
+	for code, provoke := range provokers {
+		t.Run(string(code), func(t *testing.T) {
+			t.Parallel()
+			whole(t, code, provoke(t))
+		})
+	}
+	t.Run("chain", func(t *testing.T) {
+		t.Parallel()
+		c := newChained(t)
+		for code, provoke := range onChain {
+			t.Run(string(code), func(t *testing.T) { whole(t, code, provoke(t, c)) }) //nolint:paralleltest // they make one chain fail
+		}
+	})
+}
+
+// whole finds everything that a problem has.
+func whole(t *testing.T, code onceward.Code, p provoked) {
+	t.Helper()
+	kind, known := listed()[code]
+	if !known {
+		t.Fatalf("%s is not described", code)
+	}
+	got := p.problem(t)
+	for name, want := range map[string]any{
+		"code": string(code), "status": float64(kind.Status), "title": kind.Title, "type": gatewayPolicy + "#" + string(code),
+	} {
+		if got[name] != want {
+			t.Errorf("%s is %v, want %v", name, got[name], want)
+		}
+	}
+	for _, name := range []string{"detail", "instance"} {
+		if s, _ := got[name].(string); s == "" {
+			t.Errorf("there is no %s", name)
+		}
+	}
+	if key, _ := got["idempotency_key"].(string); key != p.key {
+		t.Errorf("the key is %q, want %q", key, p.key)
+	}
+	retryable, ok := got["retryable"].(bool)
+	if !ok || kind.Retryable && !retryable || retryable != (p.header.Get("Retry-After") != "") {
+		t.Errorf("retryable is %v, the catalogue has %v; Retry-After %q", got["retryable"], kind.Retryable, p.header.Get("Retry-After"))
+	}
+	if links := p.header.Values("Link"); p.status != kind.Status || len(links) != 1 || links[0] != "<"+gatewayPolicy+`>; rel="describedby"` {
+		t.Errorf("status %d, links %q", p.status, links)
+	}
+	if p.header.Get("Cache-Control") != "no-store" {
+		t.Errorf("a cache may keep it: %v", p.header)
+	}
+	if p.server == nil {
+		return // busy, for everybody
+	}
+	if page := p.server.get(gatewayPolicy); !strings.Contains(page.body, `id="`+string(code)+`"`) {
+		t.Errorf("the policy page does not explain %s", code)
+	}
+}
+
+const gatewayPolicy = "/idempotency-policy"
+
+// order sends an order with the key k to a gateway, and returns a further
+// answer to the same order after the first n.
+func order(t *testing.T, f fronted, n int, header ...string) provoked {
+	t.Helper()
+	s := f.serve(t)
+	for range n {
+		s.post("/orders", "k", "{}", header...)
+	}
+	return provoked{s.post("/orders", "k", "{}", header...), s, "k"}
+}
+
+func created(w http.ResponseWriter, r *http.Request) {
+	_, _ = io.Copy(io.Discard, r.Body)
+	w.WriteHeader(http.StatusCreated)
+}
+
+// hangUp takes a request and closes the connection.
+func hangUp(w http.ResponseWriter, r *http.Request) {
+	_, _ = io.Copy(io.Discard, r.Body)
+	panic(http.ErrAbortHandler)
+}
+
+func failsAt(op oncetest.Op) func(oncetest.Op, int) oncetest.Fault {
+	return func(asked oncetest.Op, _ int) oncetest.Fault {
+		if asked == op {
+			return oncetest.FailBefore
+		}
+		return oncetest.Pass
+	}
+}
+
+// provokers bring about what needs no chain.
+var provokers = map[onceward.Code]func(*testing.T) provoked{
+	onceward.CodeKeyMissing: func(t *testing.T) provoked {
+		s := fronted{}.serve(t)
+		return provoked{s.post("/orders", "", "{}"), s, ""}
+	},
+	onceward.CodeKeyInvalid: func(t *testing.T) provoked {
+		s := fronted{}.serve(t)
+		return provoked{s.post("/orders", "", "{}", "Idempotency-Key", "a b"), s, ""}
+	},
+	onceward.CodeInProgress: inProgress,
+	onceward.CodeKeyReused: func(t *testing.T) provoked {
+		s := fronted{backend: created}.serve(t)
+		s.post("/orders", "k", "{}")
+		return provoked{s.post("/orders", "k", "[]"), s, "k"}
+	},
+	onceward.CodeOutcomeUnknown: func(t *testing.T) provoked { return order(t, fronted{backend: hangUp}, 1) },
+	onceward.CodeResponseUnavailable: func(t *testing.T) provoked {
+		return order(t, fronted{engine: onceward.Config{MaxResponseBytes: 16}, backend: func(w http.ResponseWriter, _ *http.Request) {
+			_, _ = io.WriteString(w, strings.Repeat("x", 64))
+		}}, 1)
+	},
+	onceward.CodeKeyExpired: func(t *testing.T) provoked {
+		s, old := fronted{}.serve(t), "018bcfe5-6800-7000-8000-000000000000"
+		return provoked{s.post("/orders", old, "{}"), s, old}
+	},
+	onceward.CodePayloadTooLarge: func(t *testing.T) provoked {
+		return order(t, fronted{keys: oncehttp.Options{MaxBodyBytes: 1}}, 0)
+	},
+	onceward.CodeRateLimited: func(t *testing.T) provoked {
+		return order(t, fronted{backend: created, limits: quota.Limits{RequestsPerSecond: 1e-6, Burst: 1}}, 1)
+	},
+	onceward.CodeStoreUnavailable: func(t *testing.T) provoked { return order(t, fronted{plan: failsAt(oncetest.OpClaim)}, 0) },
+	onceward.CodeOutcomeUnrecorded: func(t *testing.T) provoked {
+		return order(t, fronted{engine: onceward.Config{CompleteTimeout: time.Millisecond}, backend: created, plan: failsAt(oncetest.OpComplete)}, 0)
+	},
+	oncehttp.CodePayloadInvalid: func(t *testing.T) provoked {
+		s := fronted{keys: oncehttp.Options{CanonicalJSON: true}}.serve(t)
+		return provoked{s.post("/orders", "k", `{"a":1,"a":2}`), s, "k"}
+	},
+	oncehttp.CodeInternal: func(t *testing.T) provoked { // nobody has registered with the engine
+		return order(t, fronted{keys: oncehttp.Options{Policy: onceward.Reconcile}, status: "http://127.0.0.1:1/{id}"}, 0)
+	},
+	oncehttp.CodeUnauthorized: func(t *testing.T) provoked { return order(t, fronted{}, 0, "Authorization", "Bearer nobody") },
+	"auth-unavailable":        func(t *testing.T) provoked { return order(t, fronted{}, 0, "Authorization", "Bearer untold") },
+	"forbidden":               func(t *testing.T) provoked { return order(t, fronted{allow: `request.method != "POST"`}, 0) },
+	"not-found": func(t *testing.T) provoked {
+		s := fronted{}.serve(t)
+		s.get("/v1/operations?key=k").is(t, "a key that nobody has used", http.StatusNotFound, "not-found")
+		return provoked{s.post("/nowhere", "k", "{}"), s, "k"}
+	},
+	"method-not-allowed": func(t *testing.T) provoked {
+		s := fronted{}.serve(t)
+		a := s.get("/orders", "Idempotency-Key", "k")
+		if a.header.Get("Allow") != "POST" {
+			t.Errorf("%v", a.header)
+		}
+		return provoked{a, s, "k"}
+	},
+	"backend-unreachable": func(t *testing.T) provoked { return order(t, fronted{}, 0) },
+	"backend-failed":      func(t *testing.T) provoked { return order(t, fronted{backend: hangUp}, 0) },
+	"backend-timeout": func(t *testing.T) provoked {
+		return order(t, fronted{timeout: 50 * time.Millisecond, backend: func(_ http.ResponseWriter, r *http.Request) {
+			_, _ = io.Copy(io.Discard, r.Body)
+			<-r.Context().Done()
+		}}, 0)
+	},
+	"backend-error": func(t *testing.T) provoked {
+		return order(t, fronted{backend: func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusInternalServerError) }}, 0)
+	},
+	serving.CodeBusy: busy,
+}
+
+func inProgress(t *testing.T) provoked {
+	taken, finish := make(chan struct{}, 1), make(chan struct{})
+	s := fronted{backend: func(w http.ResponseWriter, r *http.Request) {
+		taken <- struct{}{}
+		<-finish
+		created(w, r)
+	}}.serve(t)
+	var first sync.WaitGroup
+	first.Go(func() {
+		if a, err := s.call(t.Context(), http.MethodPost, "/orders", "{}", "Idempotency-Key", "k"); err != nil || a.status != http.StatusCreated {
+			t.Errorf("the first: %v %d %s", err, a.status, a.body)
+		}
+	})
+	<-taken
+	out := provoked{s.post("/orders", "k", "{}"), s, "k"}
+	close(finish)
+	first.Wait()
+	return out
+}
+
+// busy fills a server that has one place.
+func busy(t *testing.T) provoked {
+	var config net.ListenConfig
+	l, err := config.Listen(t.Context(), "tcp", "127.0.0.1:0")
+	must(t, err)
+	taken, finish := make(chan struct{}, 1), make(chan struct{})
+	group := serving.NewGroup(slog.New(slog.DiscardHandler))
+	group.Serve(serving.Server{Name: "api", Listener: l, Limits: serving.Limits{MaxRequests: 1}, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		taken <- struct{}{}
+		<-finish
+		created(w, r)
+	})})
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- group.Wait(ctx) }()
+	defer func() {
+		stop()
+		must(t, <-ended)
+	}()
+	s := &server{t: t, api: "http://" + l.Addr().String(), log: &lockedBuffer{}}
+	var first sync.WaitGroup
+	first.Go(func() {
+		if a, err := s.call(t.Context(), http.MethodPost, "/", "{}"); err != nil || a.status != http.StatusCreated {
+			t.Errorf("the first: %v %d %s", err, a.status, a.body)
+		}
+	})
+	<-taken
+	out := provoked{s.post("/", "k", "{}"), nil, "k"}
+	close(finish)
+	first.Wait()
+	return out
+}
+
+// onChain brings about what contracts and the relay refuse.
+var onChain = map[onceward.Code]func(*testing.T, *chained) provoked{
+	"invalid-request":        minting(`{"to":1,"amount":"1"}`),
+	"unsupported-media-type": minting(reward("media", 1), "Content-Type", "text/plain"),
+	"contract-rejected":      minting(`{"to":"` + account("rejected") + `","amount":"-5"}`),
+	"internal-error":         minting(`{"to":"`+account("internal")+`","amount":"5"}`, "X-Panic", "now"),
+	"chain-unavailable": func(t *testing.T, c *chained) provoked {
+		c.down.Store(true)
+		defer c.down.Store(false)
+		return minting(`{"to":"`+account("down")+`","amount":"5"}`)(t, c)
+	},
+	"interrupted": func(t *testing.T, c *chained) provoked {
+		c.outcome.Store(true)
+		defer c.outcome.Store(false)
+		return minting(`{"to":"`+account("interrupted")+`","amount":"5"}`)(t, c)
+	},
+	"contract-failed": func(t *testing.T, c *chained) provoked {
+		// Both calls are tried before either is sent: only one can succeed.
+		c.sends.Store(newBarrier(2))
+		defer c.sends.Store(nil)
+		body := fmt.Sprintf(`{"author":%q,"content_hash":%q,"uri":"https://example.org"}`, account("author"), strings.Repeat("ab", 32))
+		var answers [2]answer
+		var both sync.WaitGroup
+		for i := range answers {
+			both.Go(func() { answers[i] = c.post("/v1/content", fmt.Sprint("failed-", i), body) })
+		}
+		both.Wait()
+		for i, a := range answers {
+			if other := answers[1-i]; a.status == http.StatusUnprocessableEntity && other.status == http.StatusOK {
+				return provoked{a, c.server, ""} // it is the operation's, whatever key asks for it
+			}
+		}
+		t.Fatalf("%v", answers)
+		return provoked{}
+	},
+	"relay-malformed":         relaying(nil),
+	"relay-unsupported":       relaying(func(_ *chained, tx *xdr.Transaction) { tx.Ext = xdr.TransactionExt{} }),
+	"relay-not-allowed":       relaying(func(_ *chained, tx *xdr.Transaction) { invoked(tx).FunctionName = "cast_for" }),
+	"relay-foreign-account":   relaying(func(c *chained, tx *xdr.Transaction) { tx.SourceAccount = xdr.MustMuxedAddress(c.channel) }),
+	"relay-unbounded":         relaying(func(_ *chained, tx *xdr.Transaction) { tx.Cond.TimeBounds.MaxTime = 0 }),
+	"relay-expired":           relaying(func(_ *chained, tx *xdr.Transaction) { tx.Cond.TimeBounds.MaxTime = 1 }),
+	"relay-sequence-used":     relaying(func(_ *chained, tx *xdr.Transaction) { tx.SeqNum -= 5 }),
+	"relay-fee":               relaying(func(_ *chained, tx *xdr.Transaction) { tx.Fee = 4_000_000_000 }),
+	"relay-invalid-signature": relaying(func(_ *chained, tx *xdr.Transaction) { tx.Memo = xdr.MemoText("signed without this") }),
+	"relay-superseded":        superseded,
+}
+
+// minting asks for a reward.
+func minting(body string, header ...string) func(*testing.T, *chained) provoked {
+	return func(t *testing.T, c *chained) provoked {
+		t.Helper()
+		return provoked{c.post("/v1/rewards", t.Name(), strings.Replace(body, `,"reason":"e2e"`, "", 1), header...), c.server, t.Name()}
+	}
+}
+
+func invoked(tx *xdr.Transaction) *xdr.InvokeContractArgs {
+	return tx.Operations[0].Body.InvokeHostFunctionOp.HostFunction.InvokeContract
+}
+
+// relaying relays a vote that was changed before the user signed it; a memo is
+// changed after that. Nil relays nonsense.
+func relaying(change func(*chained, *xdr.Transaction)) func(*testing.T, *chained) provoked {
+	return func(t *testing.T, c *chained) provoked {
+		t.Helper()
+		body := `{"xdr":"AAAA"}`
+		if change != nil {
+			tx := c.vote(t, 7)
+			signed := tx
+			change(c, &signed)
+			if signed.Memo.Type != tx.Memo.Type {
+				body = c.signed(t, tx, signed)
+			} else {
+				body = c.signed(t, signed, signed)
+			}
+		}
+		return provoked{c.post("/v1/transactions", t.Name(), body), c.server, t.Name()}
+	}
+}
+
+// vote prepares a vote of the wallet with its next sequence number.
+func (c *chained) vote(t *testing.T, proposal xdr.Uint64) xdr.Transaction {
+	t.Helper()
+	account, err := c.w.rpc.LoadAccount(t.Context(), c.w.Address())
+	must(t, err)
+	seq, err := account.GetSequenceNumber()
+	must(t, err)
+	tx, _ := c.w.vote(proposal, c.w.Address(), seq)
+	return tx.ToXDR().V1.Tx
+}
+
+// signed is the body that relays tx with a signature of what was signed.
+func (c *chained) signed(t *testing.T, what, tx xdr.Transaction) string {
+	t.Helper()
+	hash, err := network.HashTransaction(what, devchain.DefaultPassphrase)
+	must(t, err)
+	sig, err := c.w.SignDecorated(hash[:])
+	must(t, err)
+	encoded, err := xdr.MarshalBase64(xdr.TransactionEnvelope{
+		Type: xdr.EnvelopeTypeEnvelopeTypeTx, V1: &xdr.TransactionV1Envelope{Tx: tx, Signatures: []xdr.DecoratedSignature{sig}},
+	})
+	must(t, err)
+	return jsonBody(t, map[string]string{"xdr": encoded})
+}
+
+// superseded relays a vote whose sequence number another one has consumed.
+func superseded(t *testing.T, c *chained) provoked {
+	t.Helper()
+	late, rival := c.vote(t, 8), c.vote(t, 9)
+	if a := c.post("/v1/transactions", t.Name()+"-rival", c.signed(t, rival, rival)); a.status != http.StatusOK {
+		t.Fatalf("the rival: %d %s", a.status, a.body)
+	}
+	return provoked{c.post("/v1/transactions", t.Name(), c.signed(t, late, late)), c.server, t.Name()}
+}
