@@ -97,6 +97,21 @@ func whole(t *testing.T, code onceward.Code, p provoked) {
 	}
 }
 
+// The page for users names every problem, with its status and whether to ask
+// again.
+func TestEveryProblemIsOnThePage(t *testing.T) {
+	t.Parallel()
+	page := readFile(t, "../../docs/http-api.md")
+	for code, kind := range listed() {
+		row := fmt.Sprintf("| `%s` | %d |", code, kind.Status)
+		_, rest, found := strings.Cut(page, "\n"+row)
+		rest, _, _ = strings.Cut(rest, "\n")
+		if !found || kind.Retryable != strings.HasSuffix(rest, "| yes |") {
+			t.Errorf("docs/http-api.md has no row %s that says whether it is retryable (%v)", row, kind.Retryable)
+		}
+	}
+}
+
 const gatewayPolicy = "/idempotency-policy"
 
 // order sends an order with the key k to a gateway, and returns a further

@@ -31,7 +31,7 @@ type Route struct {
 	MaxRequestBody Size     `yaml:"max_body" default:"1MiB" min:"1KiB" max:"64MiB" doc:"Largest body of a guarded request. Contract routes: 64KiB at most, which is also their default."`
 	Compare        *Compare `yaml:"compare" doc:"What makes a retry the same request. Default: the body byte for byte."`
 
-	Key        string   `yaml:"key" enum:"required,optional" default:"required" doc:"Whether requests must carry a key."`
+	Key        string   `yaml:"key" enum:"required,optional" default:"required" doc:"Whether requests must carry a key. Optional on a contract route needs a natural_key."`
 	KeyHeader  string   `yaml:"key_header" pattern:"^[A-Za-z0-9-]{1,64}$" default:"Idempotency-Key" doc:"Header that carries the key."`
 	KeyMember  string   `yaml:"key_member" doc:"Member of the JSON body that may carry the key instead."`
 	StrictKeys bool     `yaml:"strict_keys" default:"false" doc:"Take only the quoted form of a key."`

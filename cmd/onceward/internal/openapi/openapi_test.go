@@ -53,6 +53,7 @@ func TestTheGatewayKeepsToItsDescription(t *testing.T) {
 		{"hash too short", "POST", "/v1/content", `c2`, `{"author":"` + someone + `","content_hash":"ab","uri":"x"}`, 400, false},
 		{"by key", "GET", "/v1/operations?key=r1", ``, ``, 200, true},
 		{"by id", "GET", "/v1/operations/11111111-1111-8111-8111-111111111111", ``, ``, 404, true},
+		{"asked for 202", "POST", "/v1/rewards", `r8`, `{"to":"` + someone + `","amount":"7"}`, 202, true},
 		{"health", "GET", "/healthz", ``, ``, 200, true},
 		{"ready", "GET", "/readyz", ``, ``, 200, true},
 	} {
@@ -64,6 +65,9 @@ func TestTheGatewayKeepsToItsDescription(t *testing.T) {
 			}
 			if tc.body != "" {
 				r.Header.Set("Content-Type", "application/json")
+			}
+			if tc.status == http.StatusAccepted {
+				r.Header.Set("Prefer", "respond-async")
 			}
 			return r
 		}
