@@ -190,7 +190,7 @@ func (o *Options) forbid(w http.ResponseWriter, r *http.Request, p Principal, er
 		o.Logger.WarnContext(r.Context(), "not authorized", "scope", p.Scope(), "err", err)
 	}
 	(&oncehttp.Problem{
-		Code: CodeForbidden, Status: http.StatusForbidden, Title: "Forbidden", Detail: detail, PolicyURL: o.PolicyURL,
+		Code: CodeForbidden, Status: http.StatusForbidden, Title: "This principal may not make this request", Detail: detail, PolicyURL: o.PolicyURL,
 	}).Write(w, r)
 }
 

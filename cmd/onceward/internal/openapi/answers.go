@@ -144,7 +144,7 @@ func (b *builder) admission(guarded bool) []oncehttp.ProblemType {
 	case len(b.cfg.Security) > 0:
 		out = append(out, codesOf(oncehttp.Problems(), oncehttp.CodeUnauthorized)...)
 		out = append(out, codesOf(any, codeForbidden, codeAuthUnavailable)...)
-	case guarded:
+	case guarded || b.cfg.Scoped:
 		out = append(out, codesOf(any, codeForbidden)...)
 	}
 	if b.cfg.Quotas {

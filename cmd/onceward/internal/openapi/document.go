@@ -31,6 +31,9 @@ type Config struct {
 	Relay *Relay
 	// Problems are those that whatever is around the gateway answers.
 	Problems []oncehttp.ProblemType
+	// Scoped says that an expression names the scope of a request; one without
+	// a scope is refused.
+	Scoped bool
 	// Quotas says that there are bounds on what a scope may use.
 	Quotas bool
 	// Security lists the ways to authenticate, any of which suffices. None

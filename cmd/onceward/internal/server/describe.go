@@ -14,7 +14,7 @@ import (
 func (s *Server) describe(cfg *config.Config, routes []gateway.Route, contracts *gateway.Contracts) (http.Handler, error) {
 	q := &cfg.Quotas
 	doc := openapi.Config{
-		Title: "onceward", Version: s.obs.Version(), Problems: serving.Problems(),
+		Title: "onceward", Version: s.obs.Version(), Problems: serving.Problems(), Scoped: cfg.Auth.Scope != nil,
 		Quotas: q.KeysStored != 0 || q.RequestsPerSecond != 0 || q.RequestsInFlight != 0,
 	}
 	if cfg.Chain != nil && cfg.Relay != nil {
