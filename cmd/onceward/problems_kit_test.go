@@ -207,6 +207,7 @@ func newChained(t *testing.T) *chained {
 		route("content", "content", "submit_for", "author", "content_hash", "uri"),
 		route("rewards", "reward", "mint", "to", "amount"),
 	}
+	routes[1].Options.BodyKey = "key"
 	contracts, err := gateway.LoadContracts(t.Context(), rpc, routes, nil)
 	must(t, err)
 	channels, err := soroban.DeriveChannels(make([]byte, 32), 4)

@@ -53,6 +53,7 @@ func TestEveryProblem(t *testing.T) {
 		for code, provoke := range onChain {
 			t.Run(string(code), func(t *testing.T) { whole(t, code, provoke(t, c)) }) //nolint:paralleltest // they make one chain fail
 		}
+		whole(t, "invalid-request", provoked{c.post("/v1/rewards", "", `{"to":1,"amount":"1","key":"in-the-body"}`), c.server, "in-the-body"})
 	})
 }
 
