@@ -254,7 +254,7 @@ func newChained(t *testing.T) *chained {
 	c.server = serveGateway(t, cfg, openapi.Config{
 		Routes: routes, Specs: contracts.Specs(), Relay: &openapi.Relay{Pattern: cfg.Relay.Pattern},
 	})
-	c.server.rpc = url
+	c.rpc = url
 	c.w = newWallet(t, c.server)
 	return c
 }

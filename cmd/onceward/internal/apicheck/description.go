@@ -104,25 +104,25 @@ func newTemplate(path string, item map[string]operation) (template, error) {
 			subtree[p.Name] = subtree[p.Name] || p.In == "path" && p.Subtree
 		}
 	}
-	form := "^"
+	var form strings.Builder
 	for rest := path; rest != ""; {
 		at := inBraces.FindStringIndex(rest)
 		if at == nil {
-			form += regexp.QuoteMeta(rest)
+			form.WriteString(regexp.QuoteMeta(rest))
 			break
 		}
 		name := rest[at[0]+1 : at[1]-1]
 		t.params = append(t.params, name)
-		form += regexp.QuoteMeta(rest[:at[0]])
+		form.WriteString(regexp.QuoteMeta(rest[:at[0]]))
 		if subtree[name] {
-			form += "(.*)"
+			form.WriteString("(.*)")
 		} else {
-			form += "([^/]+)"
+			form.WriteString("([^/]+)")
 		}
 		rest = rest[at[1]:]
 	}
 	var err error
-	if t.matches, err = regexp.Compile(form + "$"); err != nil {
+	if t.matches, err = regexp.Compile("^" + form.String() + "$"); err != nil {
 		return t, fmt.Errorf("apicheck: path %s: %w", path, err)
 	}
 	return t, nil

@@ -21,7 +21,11 @@ type Answer struct {
 // Answer reports in what an answer differs from the description.
 func (d *Description) Answer(a Answer) error {
 	op, known := d.find(a.Method, a.Path)
-	described, place, ok := response{}, "", false
+	var (
+		described response
+		place     string
+		ok        bool
+	)
 	switch {
 	case op == nil && !standard(a.Method):
 		return nil // OpenAPI has no words for it
