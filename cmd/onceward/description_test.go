@@ -61,8 +61,9 @@ func (d *described) fetch(ctx context.Context, client *http.Client) {
 	}
 }
 
-// saw holds an answer against the description.
-func (s *server) saw(ctx context.Context, client *http.Client, res *http.Response, body []byte) {
+// saw holds an answer against the description, and a request that succeeded:
+// what is done must be what may be asked for.
+func (s *server) saw(ctx context.Context, client *http.Client, req *http.Request, sent string, res *http.Response, body []byte) {
 	d := &s.described
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -81,14 +82,23 @@ func (s *server) saw(ctx context.Context, client *http.Client, res *http.Respons
 		return
 	}
 	d.seen++
-	before := d.doc.Answer(a)
+	judged := func() error {
+		if err := d.doc.Answer(a); err != nil || a.Status >= http.StatusMultipleChoices || req.URL != res.Request.URL {
+			return err
+		}
+		if err := d.doc.Request(req, []byte(sent)); err != nil {
+			return fmt.Errorf("%s %s succeeds, and openapi.json does not admit it: %w\n%s", a.Method, a.Path, err, sent)
+		}
+		return nil
+	}
+	before := judged()
 	if before == nil {
 		return
 	}
 	old := d.doc
 	d.fetch(ctx, client) // the configuration may be another one now
 	once := fmt.Sprint(a.Method, " ", a.Path, " ", a.Status)
-	if (d.doc == old || d.doc.Answer(a) != nil) && !d.told[once] {
+	if (d.doc == old || judged() != nil) && !d.told[once] {
 		if d.told == nil {
 			d.told = make(map[string]bool)
 		}

@@ -221,7 +221,7 @@ func (s *server) call(ctx context.Context, method, path, body string, header ...
 	}
 	data, err := io.ReadAll(res.Body)
 	if err = errors.Join(err, res.Body.Close()); err == nil {
-		s.saw(ctx, http.DefaultClient, res, data)
+		s.saw(ctx, http.DefaultClient, req, body, res, data)
 	}
 	return answer{res.StatusCode, res.Header, string(data)}, err
 }

@@ -91,7 +91,7 @@ func (s *server) postBy(client *http.Client, path, key string) (answer, error) {
 	}
 	data, err := io.ReadAll(res.Body)
 	if err = errors.Join(err, res.Body.Close()); err == nil {
-		s.saw(ctx, client, res, data)
+		s.saw(ctx, client, req, "{}", res, data)
 	}
 	return answer{res.StatusCode, res.Header, string(data)}, err
 }

@@ -9,23 +9,23 @@ import (
 	"github.com/onceward/onceward/cmd/onceward/internal/apicheck"
 )
 
-const api = `{"openapi":"3.1.0","paths":{
+const api = `{"openapi":"3.1.0","info":{"title":"orders","version":"1"},"paths":{
   "/orders":{"post":{
     "parameters":[{"name":"Key","in":"header","required":true,"schema":{"type":"string","pattern":"^[a-z]+$"}}],
     "requestBody":{"required":true,"content":{"application/json":{"schema":{"type":"object","required":["n"]}}}},
     "responses":{
-      "201":{"headers":{"Location":{"required":true,"schema":{"type":"string"}},"Retry-After":{"$ref":"#/components/headers/Retry-After"}},
+      "201":{"description":"d","headers":{"Location":{"required":true,"schema":{"type":"string"}},"Retry-After":{"$ref":"#/components/headers/Retry-After"}},
         "content":{"application/json":{"schema":{"$ref":"#/components/schemas/Order"}}}},
       "202":{"description":"without a body"}}}},
-  "/orders/{id}":{"get":{"parameters":[{"name":"id","in":"path","schema":{"type":"string","format":"uuid"}}],"responses":{"200":{"content":{"text/html":{}}}}}},
-  "/{path}":{"get":{"parameters":[{"name":"path","in":"path","x-subtree":true,"schema":{"type":"string"}}],
-    "responses":{"default":{"content":{"*/*":{"schema":{}}}}}}}},
+  "/orders/{id}":{"get":{"parameters":[{"name":"id","in":"path","required":true,"schema":{"type":"string","format":"uuid"}}],"responses":{"200":{"description":"d","content":{"text/html":{}}}}}},
+  "/{path}":{"get":{"parameters":[{"name":"path","in":"path","required":true,"x-subtree":true,"schema":{"type":"string"}}],
+    "responses":{"default":{"description":"d","content":{"*/*":{"schema":{}}}}}}}},
   "components":{
     "schemas":{"Order":{"type":"object","required":["id"],"properties":{"id":{"type":"integer"}}}},
     "headers":{"Retry-After":{"schema":{"type":"integer","minimum":1}}},
     "responses":{
-      "NotFound":{"content":{"application/json":{"schema":{"required":["lost"]}}}},
-      "MethodNotAllowed":{"headers":{"Allow":{"required":true,"schema":{"type":"string"}}},"content":{"application/json":{"schema":{}}}}}}}`
+      "NotFound":{"description":"d","content":{"application/json":{"schema":{"required":["lost"]}}}},
+      "MethodNotAllowed":{"description":"d","headers":{"Allow":{"required":true,"schema":{"type":"string"}}},"content":{"application/json":{"schema":{}}}}}}}`
 
 func parse(t *testing.T, doc string) *apicheck.Description {
 	t.Helper()
@@ -137,6 +137,8 @@ func TestBrokenDocumentsAreRefused(t *testing.T) {
 	for name, doc := range map[string]string{
 		"no JSON":          `{`,
 		"no schema":        strings.Replace(api, `"type":"integer","minimum":1`, `"type":"none"`, 1),
+		"no OpenAPI":       strings.Replace(api, `"description":"without a body"`, `"text":"without a description"`, 1),
+		"an undeclared id": strings.Replace(api, `"/orders/{id}"`, `"/orders/{number}"`, 1),
 		"a dangling $ref":  strings.Replace(api, "#/components/schemas/Order", "#/components/schemas/Gone", 1),
 		"a broken pattern": strings.Replace(api, "^[a-z]+$", "^[a-z", 1),
 	} {

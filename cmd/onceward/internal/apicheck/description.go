@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/pb33f/libopenapi/datamodel"
 	"github.com/santhosh-tekuri/jsonschema/v6"
 )
 
@@ -69,7 +70,20 @@ type template struct {
 
 const resource = "openapi.json"
 
-// Parse reads a document. Every schema in it must be one.
+// published is the schema of OpenAPI 3.1 that the OpenAPI Initiative publishes.
+var published = sync.OnceValues(func() (*jsonschema.Schema, error) {
+	doc, err := jsonschema.UnmarshalJSON(strings.NewReader(datamodel.OpenAPI31SchemaData))
+	if err != nil {
+		return nil, err
+	}
+	c := jsonschema.NewCompiler()
+	if err := c.AddResource("openapi-3.1", doc); err != nil {
+		return nil, err
+	}
+	return c.Compile("openapi-3.1")
+})
+
+// Parse reads a document, which must be OpenAPI 3.1 and hold valid schemas.
 func Parse(doc []byte) (*Description, error) {
 	d := &Description{compiler: jsonschema.NewCompiler(), schemas: make(map[string]*jsonschema.Schema)}
 	if err := json.Unmarshal(doc, &d.doc); err != nil {
@@ -78,6 +92,13 @@ func Parse(doc []byte) (*Description, error) {
 	parsed, err := jsonschema.UnmarshalJSON(bytes.NewReader(doc))
 	if err != nil {
 		return nil, fmt.Errorf("apicheck: %w", err)
+	}
+	official, err := published()
+	if err == nil {
+		err = official.Validate(parsed)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("apicheck: no OpenAPI 3.1: %w", err)
 	}
 	d.compiler.AssertFormat()
 	if err := d.compiler.AddResource(resource, parsed); err != nil {
@@ -121,11 +142,28 @@ func newTemplate(path string, item map[string]operation) (template, error) {
 		}
 		rest = rest[at[1]:]
 	}
+	for method, op := range item {
+		if declared := op.pathParams(); !slices.Equal(declared, slices.Sorted(slices.Values(t.params))) {
+			return t, fmt.Errorf("apicheck: %s %s declares the parameters %q", method, path, declared)
+		}
+	}
 	var err error
 	if t.matches, err = regexp.Compile("^" + form.String() + "$"); err != nil {
 		return t, fmt.Errorf("apicheck: path %s: %w", path, err)
 	}
 	return t, nil
+}
+
+// pathParams are the names of an operation's parameters in the path.
+func (o *operation) pathParams() []string {
+	var out []string
+	for _, p := range o.Parameters {
+		if p.In == "path" {
+			out = append(out, p.Name)
+		}
+	}
+	slices.Sort(out)
+	return out
 }
 
 // compileAll compiles whatever stands under "schema" or in the components.

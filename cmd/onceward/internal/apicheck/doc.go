@@ -3,6 +3,7 @@
 //
 // # What is guaranteed
 //
+// A document must be valid by the schema that the OpenAPI Initiative publishes.
 // An exchange passes if its path and method are described, the status of its
 // answer is, the media type and every required header, and if the body and the
 // headers are valid by their schemas, in the judgement of an independent

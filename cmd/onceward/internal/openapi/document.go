@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/onceward/onceward/cmd/onceward/internal/gateway"
@@ -48,6 +49,9 @@ type Proxy struct {
 	Options oncehttp.Options
 	// Problems beside those of oncehttp.
 	Problems []oncehttp.ProblemType
+	// Sometimes says that only some requests are keyed, by a rule that the
+	// description cannot tell.
+	Sometimes bool
 	// Guarded says that the route has a rule of its own about who may use it.
 	Guarded bool
 }
@@ -83,11 +87,12 @@ type builder struct {
 	cfg     *Config
 	paths   object
 	schemas object
+	ids     map[string]bool // every operationId
 }
 
 // Document describes cfg as JSON.
 func Document(cfg Config) ([]byte, error) {
-	b := &builder{cfg: &cfg, paths: make(object), schemas: baseSchemas()}
+	b := &builder{cfg: &cfg, paths: make(object), schemas: baseSchemas(), ids: make(map[string]bool)}
 	var errs []error
 	for i := range cfg.Routes {
 		if err := b.addContract(&cfg.Routes[i]); err != nil {
@@ -152,7 +157,12 @@ func (b *builder) add(path, method string, operation object) error {
 	if _, dup := item[method]; dup {
 		return fmt.Errorf("%s %s is described twice", strings.ToUpper(method), path)
 	}
-	operation["operationId"] = operationID(method, path)
+	id := operationID(method, path)
+	for n, base := 2, id; b.ids[id]; n++ { // as for /a-b and /a/b
+		id = base + "_" + strconv.Itoa(n)
+	}
+	b.ids[id] = true
+	operation["operationId"] = id
 	item[method] = operation
 	return nil
 }

@@ -101,11 +101,15 @@ func TestTheDescriptionIsComplete(t *testing.T) {
 	var parsed struct {
 		Paths map[string]map[string]json.RawMessage
 	}
+	validated(t, doc)
+	if ids := regexp.MustCompile(`"operationId": "[^"]*"`).FindAllString(string(doc), -1); len(ids) != len(slices.Compact(slices.Sorted(slices.Values(ids)))) {
+		t.Errorf("two operations have one id: %q", ids)
+	}
 	must(t, json.Unmarshal(doc, &parsed))
 	want := map[string]string{
 		"/v1/content": "post", "/v1/votes": "post", "/v1/rewards": "post", "/api/{path}": "post",
-		"/shop/{id}/items": "delete get head options patch post put",
-		"/v1/operations":   "get", "/v1/operations/{id}": "get", "/healthz": "get", "/readyz": "get", "/idempotency-policy": "get",
+		"/shop/{id}/items": "delete get head options patch post put", "/shop/id-items": "post",
+		"/v1/operations": "get", "/v1/operations/{id}": "get", "/healthz": "get", "/readyz": "get", "/idempotency-policy": "get",
 		"/openapi.json": "get", "/docs": "get", "/v1/transactions": "post",
 	}
 	for path, methods := range want {

@@ -195,7 +195,11 @@ func (b *builder) addProxy(p *Proxy) error {
 		op := object{"tags": []string{"backends"}, "summary": "Handed on to a backend", "parameters": pathParams(params, subtree)}
 		problems, described := without(p.Problems, proxy.CodeError), object{}
 		if guarded(&p.Options, m) {
-			op["parameters"] = append(pathParams(params, subtree), keyHeader(&p.Options))
+			header := keyHeader(&p.Options)
+			if p.Sometimes {
+				header["required"] = false
+			}
+			op["parameters"] = append(pathParams(params, subtree), header)
 			problems = slices.Concat(guard(&p.Options), p.Problems)
 			described = headers(nil, slices.Sorted(maps.Keys(keyedHeaders()))...)
 			limit := p.Options.MaxBodyBytes

@@ -20,9 +20,9 @@ func (s *Server) describe(cfg *config.Config, routes []gateway.Route, contracts 
 	if cfg.Chain != nil && cfg.Relay != nil {
 		doc.Relay = &openapi.Relay{Pattern: relayPattern}
 	}
-	for _, r := range routes {
+	for i, r := range routes {
 		if r.Handler != nil {
-			doc.Proxies = append(doc.Proxies, openapi.Proxy{Pattern: r.Pattern, Options: r.Options, Problems: proxy.Problems(), Guarded: r.Allow != nil})
+			doc.Proxies = append(doc.Proxies, openapi.Proxy{Pattern: r.Pattern, Options: r.Options, Problems: proxy.Problems(), Guarded: r.Allow != nil, Sometimes: cfg.Routes[i].When != nil})
 		} else {
 			doc.Routes = append(doc.Routes, r)
 		}
