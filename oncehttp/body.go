@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 
 	"github.com/onceward/onceward"
@@ -64,6 +65,9 @@ func (g *guard) unreadable(err error) error {
 		return &onceward.Error{Code: onceward.CodePayloadTooLarge, Err: err}
 	}
 	g.log.Info("request body not read", "err", err)
+	if timeout, ok := errors.AsType[net.Error](err); ok && timeout.Timeout() { // a deadline of the server
+		return &onceward.Error{Code: CodeRequestTimeout, Err: err}
+	}
 	return payloadInvalid(errors.New("the body ended before it was complete"))
 }
 

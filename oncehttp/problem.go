@@ -20,6 +20,8 @@ import (
 const (
 	// CodePayloadInvalid is a body that cannot be read or compared.
 	CodePayloadInvalid onceward.Code = "payload-invalid"
+	// CodeRequestTimeout is a body that the server has stopped waiting for.
+	CodeRequestTimeout onceward.Code = "request-timeout"
 	// CodeUnauthorized is a request that Options.Scope has no principal for.
 	CodeUnauthorized onceward.Code = "unauthorized"
 	// CodeInternal is a fault of the server before the handler was run.

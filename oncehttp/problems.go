@@ -73,6 +73,10 @@ var problemTable = []ProblemType{
 		Detail: "The body cannot be read, or cannot be compared with that of a retry.",
 	},
 	{
+		Code: CodeRequestTimeout, Status: http.StatusRequestTimeout, Title: "Request timed out", Retryable: true,
+		Detail: "The rest of the body did not come in time, so nothing was done. Send the request again with the same key.",
+	},
+	{
 		Code: CodeUnauthorized, Status: http.StatusUnauthorized, Title: "Unauthorized",
 		Detail: "The request names no principal whose key this could be.",
 	},

@@ -3,7 +3,9 @@ package oncehttp_test
 import (
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strconv"
 	"strings"
@@ -90,6 +92,7 @@ func TestEveryProblem(t *testing.T) {
 			s := newSite(t, onceward.Config{}, oncehttp.Options{CanonicalJSON: true}, unreachable(t))
 			return s.post("k", `{"a":1,"a":2}`)
 		}},
+		{oncehttp.CodeRequestTimeout, 408, true, "k", stalled},
 		{oncehttp.CodeUnauthorized, 401, false, "", func(t *testing.T) reply {
 			scope := func(*http.Request) (string, error) { return "", errors.New("secret reason") }
 			r := newSite(t, onceward.Config{}, oncehttp.Options{Scope: scope}, unreachable(t)).post("k", "{}")
@@ -147,6 +150,26 @@ func TestEveryProblem(t *testing.T) {
 			}
 		})
 	}
+}
+
+// stalled sends a body that stops coming, to a server that has no patience.
+func stalled(t *testing.T) reply {
+	h := guard(t, newEngine(t), oncehttp.Options{}, unreachable(t))
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if err := http.NewResponseController(w).SetReadDeadline(time.Unix(1, 0)); err != nil {
+			t.Error(err)
+		}
+		h.ServeHTTP(w, r)
+	}))
+	defer srv.Close()
+	rest, body := io.Pipe()
+	defer body.Close()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, srv.URL, rest)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Idempotency-Key", "k")
+	return do(t, req)
 }
 
 // unreachable is a handler that may not run.

@@ -14,6 +14,15 @@ type apikeysCommand struct {
 	Revoke apikeysRevoke `cmd:"" help:"End an API key. Gateways that remember it go on for 10 s at most."`
 }
 
+// Help is shown by --help.
+func (apikeysCommand) Help() string {
+	return teach(`A key speaks for a principal, whose operations have the scope key:PRINCIPAL. Only its hash is kept, in the store
+itself, so that all gateways know the same keys.`,
+		`docs/auth.md says how routes ask for keys.`,
+		`onceward apikeys create --store sqlite:onceward.db acme --note "till 7" --expires 2160h --reason "new till"`,
+		`onceward apikeys list --store sqlite:onceward.db`)
+}
+
 func (d *desk) book() (*auth.Book, error) { return auth.NewBook(d.raw, auth.BookConfig{}) }
 
 type apikeysCreate struct {
@@ -24,6 +33,13 @@ type apikeysCreate struct {
 	Principal string        `arg:"" help:"Whom the key speaks for; its keys have the scope key:PRINCIPAL."`
 	Note      string        `env:"-" help:"What the key is for."`
 	Expires   time.Duration `env:"-" placeholder:"DURATION" help:"How long it is valid, for example 2160h. Without: until it is revoked."`
+}
+
+// Help is shown by --help.
+func (apikeysCreate) Help() string {
+	return teach(`Several keys may speak for one principal: make the new one before you revoke the old one, and no request fails.`,
+		`send it as "Authorization: Bearer TOKEN" or "X-Api-Key: TOKEN". Gateways know it at once.`,
+		`onceward apikeys create --store sqlite:onceward.db acme --note "till 7" --expires 2160h --reason "new till"`)
 }
 
 // Run implements the command.
@@ -62,6 +78,15 @@ type apikeysList struct {
 	pageFlags
 }
 
+// Help is shown by --help.
+func (apikeysList) Help() string {
+	return teach(`Shows the ID, principal, note and times of each key, also of those that are revoked or expired. The list goes on
+where --cursor says.`,
+		`onceward apikeys revoke, with an ID of the list.`,
+		`onceward apikeys list --store sqlite:onceward.db`,
+		`onceward apikeys list --store sqlite:onceward.db --limit 1000 -o json`)
+}
+
 // Run implements the command.
 func (c *apikeysList) Run(p *process) error {
 	if err := c.check(); err != nil {
@@ -96,6 +121,14 @@ type apikeysRevoke struct {
 	changeFlags
 
 	ID string `arg:"" help:"ID of the key: the part of it between the underscores."`
+}
+
+// Help is shown by --help.
+func (apikeysRevoke) Help() string {
+	return teach(`The ID is the second part of a key, owk_ID_SECRET, so that one that was found somewhere can be revoked. Operations
+that the key has begun go on.`,
+		`give the principal a new one with onceward apikeys create, if it is to go on.`,
+		`onceward apikeys revoke --store sqlite:onceward.db bpcl5adfcbp2mo5d --reason "till was stolen"`)
 }
 
 // Run implements the command.

@@ -27,9 +27,12 @@ type channelsCommand struct {
 
 // Help is shown by onceward channels --help.
 func (channelsCommand) Help() string {
-	return `Channels are accounts that supply sequence numbers and pay fees: each carries at most one
+	return teach(`Channels are accounts that supply sequence numbers and pay fees: each carries at most one
 transaction a ledger. They are derived from one seed, SEP-5 along m/44'/148'/i', so the same seed
-and count always name the same accounts.`
+and count always name the same accounts.`,
+		`name the seed and the count in chain.channels of onceward.yaml; states are in docs/chain-guarantees.md.`,
+		`onceward channels create --rpc https://soroban-testnet.stellar.org --passphrase "Test SDF Network ; September 2015" --seed-env CHANNEL_SEED --count 8`,
+		`onceward channels list --rpc https://soroban-testnet.stellar.org --passphrase "Test SDF Network ; September 2015" --seed-env CHANNEL_SEED --count 8 --store sqlite:onceward.db`)
 }
 
 // chainFlags say which network the channels are on.
@@ -91,6 +94,15 @@ type channelsCreate struct {
 	Balance   int64  `default:"100000000" help:"Stroops for each new account (${default}); friendbot gives what it gives."`
 }
 
+// Help is shown by --help.
+func (channelsCreate) Help() string {
+	return teach(`It can be repeated: an account is never paid for twice. The seed is text of 16 to 64 bytes, or hex:… for bytes; keep
+it, since it is the key to the accounts and what they own.`,
+		`name the seed and the count in chain.channels of onceward.yaml, and look with onceward channels list.`,
+		`onceward channels create --rpc https://soroban-testnet.stellar.org --passphrase "Test SDF Network ; September 2015" --seed-env CHANNEL_SEED --count 8`,
+		`onceward channels create --rpc https://soroban-testnet.stellar.org --passphrase "Test SDF Network ; September 2015" --seed-env CHANNEL_SEED --count 8 --funder-env FUNDER_SECRET --balance 100000000`)
+}
+
 // Run creates what does not exist; it can be repeated.
 func (c *channelsCreate) Run(p *process) error {
 	channels, err := c.channels()
@@ -148,6 +160,15 @@ type channelsList struct {
 	chainFlags
 	seedFlags
 	channelStore
+}
+
+// Help is shown by --help.
+func (channelsList) Help() string {
+	return teach(`The state is free, busy, missing, quarantined or retired. A quarantine says in which way the chain and the record of a
+channel contradict each other; one whose chain is ahead ends by itself.`,
+		`onceward channels create makes what is missing; onceward channels release ends a quarantine that was looked into.`,
+		`onceward channels list --rpc https://soroban-testnet.stellar.org --passphrase "Test SDF Network ; September 2015" --seed-env CHANNEL_SEED --count 8 --store sqlite:onceward.db`,
+		`onceward channels list --rpc https://soroban-testnet.stellar.org --passphrase "Test SDF Network ; September 2015" --seed-env CHANNEL_SEED --count 8 --store sqlite:onceward.db -o json`)
 }
 
 // Run reports on every channel of the seed.
@@ -214,6 +235,13 @@ type channelsRetire struct {
 	Reason string `default:"retired by an operator" help:"What the list says about it (${default})."`
 }
 
+// Help is shown by --help.
+func (channelsRetire) Help() string {
+	return teach(`What was built on a channel runs to its end first. Its money stays in the account, whose key the seed gives.`,
+		`onceward channels release takes it into use again.`,
+		`onceward channels retire --rpc https://soroban-testnet.stellar.org --passphrase "Test SDF Network ; September 2015" --store sqlite:onceward.db GA7QYNF7SOWQ3GLR2BGMZEHXAVIRZA4KVWLTJJFC7MGXUA74P7UJVSGZ --reason "key rotation"`)
+}
+
 // Run retires channels. What was built on them runs to its end.
 func (c *channelsRetire) Run(p *process) error {
 	rpc, err := c.client()
@@ -232,6 +260,14 @@ type channelsRelease struct {
 	chainFlags
 	channelStore
 	channelArgs
+}
+
+// Help is shown by --help.
+func (channelsRelease) Help() string {
+	return teach(`Of a channel in quarantine the record gives way to the chain: be sure that no transaction of it can still be applied
+that the record does not know.`,
+		`onceward channels list shows it as free.`,
+		`onceward channels release --rpc https://soroban-testnet.stellar.org --passphrase "Test SDF Network ; September 2015" --store sqlite:onceward.db GA7QYNF7SOWQ3GLR2BGMZEHXAVIRZA4KVWLTJJFC7MGXUA74P7UJVSGZ`)
 }
 
 // Run releases channels.

@@ -18,9 +18,12 @@ type completionCommand struct {
 
 // Help is shown by onceward completion --help.
 func (completionCommand) Help() string {
-	return `bash: source <(onceward completion bash)
-zsh:  source <(onceward completion zsh), after compinit
-fish: onceward completion fish | source`
+	return teach(`The script completes commands, flags and their values. It is printed, and nothing is installed: put its line into the
+file that the shell reads at its start. In zsh it belongs after compinit.`,
+		`type "onceward " and press Tab.`,
+		`source <(onceward completion bash)`,
+		`source <(onceward completion zsh)`,
+		`onceward completion fish | source`)
 }
 
 // Run implements the command.

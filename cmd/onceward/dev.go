@@ -23,12 +23,16 @@ type devCommand struct {
 
 // Help is shown by onceward dev --help.
 func (devCommand) Help() string {
-	return `Everything runs in this process: a SQLite file, a development chain whose sample contracts are
+	return teach(`Everything runs in this process: a SQLite file, a development chain whose sample contracts are
 Go functions, the endpoints POST /v1/rewards, /v1/votes and /v1/content, GET /v1/operations, and a
 page that lists the keys. Nothing is authenticated: every bearer token is a principal of its own, and
 no token is the principal "anonymous".
 
-Stop it or kill it whenever you like; started again with the same --data it finishes what it had accepted.`
+Stop it or kill it whenever you like; started again with the same --data it finishes what it had accepted.`,
+		`paste a line that it prints. Its configuration, from --print-config, is where one for onceward serve begins.`,
+		`onceward dev`,
+		`onceward dev --data ./onceward-data --webhook-url http://127.0.0.1:9000/hook`,
+		`onceward dev --print-config`)
 }
 
 // Run serves until the process is told to stop.

@@ -19,14 +19,17 @@ type devchainCommand struct {
 
 // Help is shown by onceward devchain --help.
 func (devchainCommand) Help() string {
-	return `A Stellar network of one node for development and tests. Point any Stellar client at it;
+	return teach(`A Stellar network of one node for development and tests. Point any Stellar client at it;
 fund accounts with GET /friendbot?addr=G…. Contracts are Go functions, no wasm is run.
 
 Kinds of faults: lose-request, lose-response, http-503, http-504, rpc-error, hang, stale-replica,
 delay-ingestion, lookup-race, trim-history, drop-transaction, evict-transaction, include-late,
 surge-pricing, need-restore, reset. METHOD may be * for every call; TIMES counts the calls it
 strikes, "always" strikes every one, without it the fault strikes once. The last number says how
-many ledgers back the kinds look that look back, and for surge-pricing the fee of an operation.`
+many ledgers back the kinds look that look back, and for surge-pricing the fee of an operation.`,
+		`fund an account with GET /friendbot, or start onceward dev --rpc-url http://127.0.0.1:8000 beside it.`,
+		`onceward devchain --data ./devchain`,
+		`onceward devchain --fault sendTransaction:lose-response:3 --fault getTransaction:http-503:always`)
 }
 
 // Run serves the chain until the process is told to stop.

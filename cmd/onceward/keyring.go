@@ -17,11 +17,27 @@ type keyringCommand struct {
 	Forget  keyringForget  `cmd:"" help:"Destroy the data key of a scope: what its operations have left becomes unreadable."`
 }
 
+// Help is shown by --help.
+func (keyringCommand) Help() string {
+	return teach(`The keys of the file wrap the data keys in the store, and those encrypt what operations leave there. To rotate: add, give
+the file to every gateway, promote, give it to them again, rewrap, remove.`,
+		`docs/encryption.md says what is encrypted and how it is switched on.`,
+		`onceward keyring create onceward.keyring`,
+		`onceward keyring list onceward.keyring`)
+}
+
 type keyringFile struct {
 	File string `arg:"" type:"path" help:"The keyring file."`
 }
 
 type keyringCreate struct{ keyringFile }
+
+// Help is shown by --help.
+func (keyringCreate) Help() string {
+	return teach(`The file is for its owner alone (0600). One that exists is not written over. It is a Tink keyset in JSON.`,
+		`keep a copy apart from the database, name the file in encryption.keyring_file of onceward.yaml, and start the gateways.`,
+		`onceward keyring create onceward.keyring`)
+}
 
 // Run implements the command.
 func (c *keyringCreate) Run(p *process) error {
@@ -38,6 +54,13 @@ func (c *keyringCreate) Run(p *process) error {
 type keyringList struct {
 	outputFlags
 	keyringFile
+}
+
+// Help is shown by --help.
+func (keyringList) Help() string {
+	return teach(`One key wraps and unwraps; the others only unwrap what was wrapped before.`,
+		`onceward keyring add begins a rotation.`,
+		`onceward keyring list onceward.keyring`)
 }
 
 // Run implements the command.
@@ -80,6 +103,13 @@ func (c *keyringFile) edit(change func(*seal.Keyring) (*seal.Keyring, error)) er
 
 type keyringAdd struct{ keyringFile }
 
+// Help is shown by --help.
+func (keyringAdd) Help() string {
+	return teach(`The first step of a rotation. The new key wraps nothing yet, so that no gateway meets what it cannot unwrap.`,
+		`give the file to every gateway and send each SIGHUP, then onceward keyring promote.`,
+		`onceward keyring add onceward.keyring`)
+}
+
 // Run implements the command.
 func (c *keyringAdd) Run(p *process) error {
 	var id uint32
@@ -97,6 +127,13 @@ type keyringPromote struct {
 	keyringFile
 
 	ID uint32 `arg:"" help:"ID of the key."`
+}
+
+// Help is shown by --help.
+func (keyringPromote) Help() string {
+	return teach(`The second step of a rotation, once every gateway has read the file with the new key. The others go on unwrapping.`,
+		`give the file to every gateway and send each SIGHUP, then onceward keyring rewrap.`,
+		`onceward keyring promote onceward.keyring 3190285534`)
 }
 
 // Run implements the command.
@@ -125,6 +162,14 @@ type keyringRemove struct {
 	ID uint32 `arg:"" help:"ID of the key."`
 }
 
+// Help is shown by --help.
+func (keyringRemove) Help() string {
+	return teach(`The last step of a rotation. A key that is still needed is refused. Backups of the database from before need the
+old file.`,
+		`give the file to every gateway and send each SIGHUP; destroy the copies of the old key.`,
+		`onceward keyring remove 2417091356 --store sqlite:onceward.db --keyring onceward.keyring --reason "yearly rotation"`)
+}
+
 // Run implements the command.
 func (c *keyringRemove) Run(p *process) error {
 	return c.sealed(p, func(d *desk) error {
@@ -143,6 +188,13 @@ func (c *keyringRemove) Run(p *process) error {
 }
 
 type keyringRewrap struct{ keyringStore }
+
+// Help is shown by --help.
+func (keyringRewrap) Help() string {
+	return teach(`The third step of a rotation. No record is touched, and gateways go on. It can be repeated.`,
+		`onceward keyring remove, with the ID of the old key.`,
+		`onceward keyring rewrap --store sqlite:onceward.db --keyring onceward.keyring --reason "yearly rotation"`)
+}
 
 // Run implements the command.
 func (c *keyringRewrap) Run(p *process) error {
@@ -164,6 +216,14 @@ type keyringForget struct {
 
 	Scope string `arg:"" help:"The scope, as keys list shows it."`
 	Force bool   `env:"-" help:"Also when operations of the scope are not final. What they had begun can then not be found out any more."`
+}
+
+// Help is shown by --help.
+func (keyringForget) Help() string {
+	return teach(`Completed operations of the scope stay final: a retry is not executed and gets 409 response-unavailable. This cannot be undone,
+except with a backup and the keys of its time.`,
+		`backups still have the wrapped key: rotate the keyring and destroy the old key, too.`,
+		`onceward keyring forget key:acme --store sqlite:onceward.db --keyring onceward.keyring --reason "contract ended"`)
 }
 
 // Run implements the command.

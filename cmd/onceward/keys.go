@@ -17,6 +17,15 @@ type keysCommand struct {
 	Hold     keysHold     `cmd:"" help:"Take a started operation away from its owner, for a person to decide."`
 }
 
+// Help is shown by --help.
+func (keysCommand) Help() string {
+	return teach(`These commands work on the store, beside running gateways, and need none to run. What changes something
+needs a reason, and is written to the audit log before and after it is done.`,
+		`what may be decided when is in docs/operator.md; what was decided is in onceward audit list.`,
+		`onceward keys list --store sqlite:onceward.db --status HELD`,
+		`onceward keys show --store sqlite:onceward.db 3747cc65-c2f1-8dc7-8117-9b18028db2c6`)
+}
+
 // refFlags name one operation.
 type refFlags struct {
 	ID    string  `arg:"" optional:"" name:"operation-id" help:"ID of the operation, as keys list shows it."`
@@ -90,6 +99,15 @@ type keysList struct {
 	listFlags
 }
 
+// Help is shown by --help.
+func (keysList) Help() string {
+	return teach(`Keys are cut short, since whoever has one, and the credentials of its principal, can ask for its answer.
+The list goes on where --cursor says.`,
+		`onceward keys show, with an OPERATION of the list. A HELD one waits for keys release or keys complete.`,
+		`onceward keys list --store sqlite:onceward.db --status HELD`,
+		`onceward keys list --store sqlite:onceward.db --scope key:acme --limit 1000 -o json`)
+}
+
 // Run implements the command.
 func (c *keysList) Run(p *process) error {
 	return c.with(p, "", false, func(d *desk) error {
@@ -125,6 +143,15 @@ type keysShow struct {
 	outputFlags
 	refFlags
 	showFlags
+}
+
+// Help is shown by --help.
+func (keysShow) Help() string {
+	return teach(`Shows what the operation has left: its checkpoints, its transactions and whether they can still be applied,
+and the answer that retries get. Clients get the ID, too, and can name it.`,
+		`if it is HELD, find out whether it had its effect, then keys complete or keys release. One that hangs: keys hold.`,
+		`onceward keys show --store sqlite:onceward.db 3747cc65-c2f1-8dc7-8117-9b18028db2c6`,
+		`onceward keys show --store sqlite:onceward.db --scope key:acme --key order-812 --body`)
 }
 
 // Run implements the command.
@@ -224,12 +251,28 @@ func (c *decision) run(p *process, change func(*desk, operator.Ref) error) error
 
 type keysRelease struct{ decision }
 
+// Help is shown by --help.
+func (keysRelease) Help() string {
+	return teach(`Right only when it is certain that nothing happened, and that nothing will: the next request with the key RUNS
+the operation. For a contract call look at its transactions first; one that is open may still be applied.`,
+		`the client may send its request again, with the same key. The decision is in onceward audit list.`,
+		`onceward keys release --store sqlite:onceward.db 3747cc65-c2f1-8dc7-8117-9b18028db2c6 --reason "never arrived, says the bank (ticket 812)"`)
+}
+
 // Run implements the command.
 func (c *keysRelease) Run(p *process) error {
 	return c.run(p, func(d *desk, ref operator.Ref) error { return d.Release(p.ctx, ref, c.Reason) })
 }
 
 type keysHold struct{ decision }
+
+// Help is shown by --help.
+func (keysHold) Help() string {
+	return teach(`For an operation that hangs, or must not go on. From now on its owner can record nothing, and its handler is told
+to stop when it next renews its lease, 10 s later at most. What it does until then, it does.`,
+		`find out whether the effect happened, then keys complete or keys release.`,
+		`onceward keys hold --store sqlite:onceward.db 3747cc65-c2f1-8dc7-8117-9b18028db2c6 --reason "runs since yesterday (ticket 813)"`)
+}
 
 // Run implements the command.
 func (c *keysHold) Run(p *process) error {
@@ -242,6 +285,14 @@ type keysComplete struct {
 	Status      int    `required:"" env:"-" help:"HTTP status of the answer."`
 	BodyFile    string `type:"path" env:"-" placeholder:"FILE" help:"File with the body of the answer."`
 	ContentType string `default:"application/json" env:"-" help:"Type of the body (${default})."`
+}
+
+// Help is shown by --help.
+func (keysComplete) Help() string {
+	return teach(`Every retry gets this answer from now on, and the operation is never run again. Give the body that the client
+would have got, at most 1 MiB.`,
+		`tell the client to send its request again: it gets the answer. The decision is in onceward audit list.`,
+		`onceward keys complete --store sqlite:onceward.db 3747cc65-c2f1-8dc7-8117-9b18028db2c6 --status 200 --body-file answer.json --reason "paid, says the bank (ticket 812)"`)
 }
 
 // Run implements the command.

@@ -20,9 +20,11 @@ type lossesCommand struct {
 
 // Help is shown by onceward losses --help.
 func (lossesCommand) Help() string {
-	return `A gateway that finds its database behind what it was told writes nothing and is not ready: clients
-have had answers whose records are gone, and a retry would run their operations again. Decide about the
-operations of that time first; docs/postgresql.md says how. Then acknowledge the loss.`
+	return teach(`A gateway that finds its database behind what it was told writes nothing and is not ready: clients
+have had answers whose records are gone, and a retry would run their operations again.`,
+		`decide about the operations of that time; docs/postgresql.md says how. Then acknowledge the loss.`,
+		`onceward losses list --store postgres://app@db2/app`,
+		`onceward losses acknowledge --store postgres://app@db2/app --all --reason "compared with the old primary"`)
 }
 
 // lossView is a loss for machines.
@@ -60,6 +62,15 @@ type lossesList struct {
 	outputFlags
 }
 
+// Help is shown by --help.
+func (lossesList) Help() string {
+	return teach(`The detail says which batches are gone, how many operations at least, and when they were acknowledged. Every
+gateway that noticed has a loss of its own.`,
+		`decide about the operations of that time, then onceward losses acknowledge.`,
+		`onceward losses list --store postgres://app@db2/app`,
+		`onceward losses list --store postgres://app@db2/app -o json`)
+}
+
 // Run implements the command.
 func (c *lossesList) Run(p *process) error {
 	return c.with(p, "", false, func(d *desk) error {
@@ -86,6 +97,15 @@ type lossesAcknowledge struct {
 
 	IDs []string `arg:"" optional:"" name:"loss-id" help:"Losses that were looked at, as losses list shows them."`
 	All bool     `env:"-" help:"All that are not acknowledged yet, instead of IDs."`
+}
+
+// Help is shown by --help.
+func (lossesAcknowledge) Help() string {
+	return teach(`Gateways write again when no loss is left that nobody has acknowledged. From then on a retry of a lost operation
+RUNS it: decide about them first.`,
+		`/readyz of every gateway says 200 again.`,
+		`onceward losses acknowledge --store postgres://app@db2/app 5f0c2b1e-8a43-4c1d-9e57-3b6f0a7d2c18 --reason "compared with the old primary"`,
+		`onceward losses acknowledge --store postgres://app@db2/app --all --reason "compared with the old primary"`)
 }
 
 // Run implements the command.

@@ -132,9 +132,4 @@ func acknowledge(t *testing.T, dsn string) {
 func TestLossesOfAStoreThatHasNone(t *testing.T) {
 	t.Parallel()
 	fails(t, 1, "one file", "losses", "list", "--store", newDatabase(t, nil).dsn)
-	for _, shell := range []string{"bash", "fish"} {
-		if script, _, code := execute(t, "completion", shell); code != 0 || !strings.Contains(script, "losses") || !strings.Contains(script, "acknowledge") {
-			t.Errorf("%s: the completion does not know losses: %d", shell, code)
-		}
-	}
 }

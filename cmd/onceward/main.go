@@ -36,8 +36,8 @@ const (
 	exitUsage  = 2
 )
 
-// cli is the command line. Every flag can also be set in the environment, as
-// ONCEWARD_ and its name in capitals.
+// cli is the command line. Flags can also be set in the environment, as ONCEWARD_
+// and their names in capitals, but for those that are meant for one call.
 type cli struct {
 	Dev      devCommand         `cmd:"" help:"Run everything embedded: SQLite, a development chain, three sample contract endpoints and an admin page."`
 	Serve    serveCommand       `cmd:"" help:"Serve the routes of a configuration file."`
@@ -61,6 +61,17 @@ type cli struct {
 	LogLevel string `enum:"debug,info,warn,error" default:"info" help:"Least severe log line that is written to standard error (${enum})."`
 }
 
+// Help is shown by onceward --help.
+func (cli) Help() string {
+	return teach(`Flags can also be set in the environment, where the help of a command names the variable. Exit status: 0 done,
+1 failed, 2 wrong usage.`,
+		`onceward dev prints lines to paste. For production, docs/configuration.md and docs/operations.md.`,
+		`onceward dev`,
+		`onceward check-config -c onceward.yaml`,
+		`onceward serve -c onceward.yaml`,
+		`onceward keys list --store sqlite:onceward.db --status HELD`)
+}
+
 // process is what a command gets from the operating system.
 type process struct {
 	ctx    context.Context //nolint:containedctx // handed to one command, once
@@ -82,14 +93,7 @@ func main() {
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	var c cli
 	exit := -1
-	parser, err := kong.New(&c,
-		kong.Name("onceward"),
-		kong.Description("An HTTP write happens exactly once, however often clients retry and whatever crashes."),
-		kong.DefaultEnvars("ONCEWARD"),
-		kong.Writers(stdout, stderr),
-		kong.Exit(func(code int) { exit = code }),
-		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100}),
-	)
+	parser, err := newParser(&c, kong.Writers(stdout, stderr), kong.Exit(func(code int) { exit = code }))
 	if err != nil {
 		fmt.Fprintln(stderr, "onceward:", err)
 		return exitFailed
@@ -119,4 +123,14 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return exitFailed
 	}
 	return 0
+}
+
+// newParser returns the parser of the command line.
+func newParser(c *cli, more ...kong.Option) (*kong.Kong, error) {
+	return kong.New(c, append([]kong.Option{
+		kong.Name("onceward"),
+		kong.Description("An HTTP write happens exactly once, however often clients retry and whatever crashes."),
+		kong.DefaultEnvars("ONCEWARD"),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100}),
+	}, more...)...)
 }

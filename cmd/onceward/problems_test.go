@@ -91,7 +91,7 @@ func whole(t *testing.T, code onceward.Code, p provoked) {
 		t.Errorf("a cache may keep it: %v", p.header)
 	}
 	if p.server == nil {
-		return // busy, for everybody
+		return // in front of every route
 	}
 	if page := p.server.get(gatewayPolicy); !strings.Contains(page.body, `id="`+string(code)+`"`) {
 		t.Errorf("the policy page does not explain %s", code)
@@ -216,7 +216,8 @@ var provokers = map[onceward.Code]func(*testing.T) provoked{
 	"backend-error": func(t *testing.T) provoked {
 		return order(t, fronted{backend: func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusInternalServerError) }}, 0)
 	},
-	serving.CodeBusy: busy,
+	oncehttp.CodeRequestTimeout: stalled,
+	serving.CodeBusy:            busy,
 }
 
 func inProgress(t *testing.T) provoked {
@@ -239,26 +240,32 @@ func inProgress(t *testing.T) provoked {
 	return out
 }
 
-// busy fills a server that has one place.
-func busy(t *testing.T) provoked {
+// behind serves h behind the limits that every listener has.
+func behind(t *testing.T, limits serving.Limits, h http.HandlerFunc) *server {
+	t.Helper()
 	var config net.ListenConfig
 	l, err := config.Listen(t.Context(), "tcp", "127.0.0.1:0")
 	must(t, err)
-	taken, finish := make(chan struct{}, 1), make(chan struct{})
 	group := serving.NewGroup(slog.New(slog.DiscardHandler))
-	group.Serve(serving.Server{Name: "api", Listener: l, Limits: serving.Limits{MaxRequests: 1}, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	group.Serve(serving.Server{Name: "api", Listener: l, Limits: limits, Handler: h})
+	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))
+	ended := make(chan error, 1)
+	go func() { ended <- group.Wait(ctx) }()
+	t.Cleanup(func() {
+		stop()
+		must(t, <-ended)
+	})
+	return &server{t: t, api: "http://" + l.Addr().String(), log: &lockedBuffer{}}
+}
+
+// busy fills a server that has one place.
+func busy(t *testing.T) provoked {
+	taken, finish := make(chan struct{}, 1), make(chan struct{})
+	s := behind(t, serving.Limits{MaxRequests: 1}, func(w http.ResponseWriter, r *http.Request) {
 		taken <- struct{}{}
 		<-finish
 		created(w, r)
-	})})
-	ctx, stop := context.WithCancel(t.Context())
-	ended := make(chan error, 1)
-	go func() { ended <- group.Wait(ctx) }()
-	defer func() {
-		stop()
-		must(t, <-ended)
-	}()
-	s := &server{t: t, api: "http://" + l.Addr().String(), log: &lockedBuffer{}}
+	})
 	var first sync.WaitGroup
 	first.Go(func() {
 		if a, err := s.call(t.Context(), http.MethodPost, "/", "{}"); err != nil || a.status != http.StatusCreated {
@@ -270,6 +277,23 @@ func busy(t *testing.T) provoked {
 	close(finish)
 	first.Wait()
 	return out
+}
+
+// stalled announces a body that never comes.
+func stalled(t *testing.T) provoked {
+	s := behind(t, serving.Limits{BodyTimeout: 50 * time.Millisecond}, created)
+	rest, body := io.Pipe()
+	defer body.Close()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.api+"/", rest)
+	must(t, err)
+	req.ContentLength = 10
+	req.Header.Set("Idempotency-Key", "k")
+	res, err := http.DefaultClient.Do(req)
+	must(t, err)
+	defer res.Body.Close()
+	data, err := io.ReadAll(res.Body)
+	must(t, err)
+	return provoked{answer{res.StatusCode, res.Header, string(data)}, nil, "k"}
 }
 
 // onChain brings about what contracts and the relay refuse.

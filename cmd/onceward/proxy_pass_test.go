@@ -281,7 +281,17 @@ func (p passing) stalledReader(t *testing.T) {
 }
 
 func (p passing) stalledWriter(t *testing.T) {
-	conn, _ := p.dial(t)
+	conn, r := p.dial(t)
 	fmt.Fprintf(conn, "POST /upload HTTP/1.1\r\nHost: x\r\nX-Name: writer\r\nContent-Length: 1000000\r\n\r\nabc")
 	p.cutOff(t, "writer") // nothing more is ever sent
+	res, err := http.ReadResponse(r, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	body, err := io.ReadAll(res.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer{res.StatusCode, res.Header, string(body)}.is(t, "stalled writer", http.StatusRequestTimeout, "request-timeout")
 }

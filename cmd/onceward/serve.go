@@ -28,9 +28,12 @@ type serveCommand struct {
 
 // Help is shown by onceward serve --help.
 func (serveCommand) Help() string {
-	return `SIGHUP reads the file again: requests under way end under the old configuration, a file with a
+	return teach(`SIGHUP reads the file again: requests under way end under the old configuration, a file with a
 mistake is refused and the old one stays. SIGTERM and SIGINT drain: no new connections, requests under
-way are finished within limits.drain_timeout, and what is left is parked for another instance.`
+way are finished within limits.drain_timeout, and what is left is parked for another instance.`,
+		`GET /readyz says 200 when writes can be taken. Any number of instances may share one store.`,
+		`onceward serve -c /etc/onceward/onceward.yaml`,
+		`onceward serve -c /etc/onceward/onceward.yaml --listen 127.0.0.1:9080 --admin-listen 127.0.0.1:9081`)
 }
 
 // load reads the file and lets the flags replace what it says.
@@ -108,6 +111,15 @@ type checkConfigCommand struct {
 	Schema bool `help:"Print the JSON Schema of the file instead."`
 }
 
+// Help is shown by --help.
+func (checkConfigCommand) Help() string {
+	return teach(`Every mistake is listed with its line: unknown fields, wrong types, routes that can never match, expressions that do
+not compile. Neither the store nor the network is asked.`,
+		`onceward migrate, then onceward serve. Every field is in docs/configuration.md; onceward dev --print-config shows a whole file.`,
+		`onceward check-config -c /etc/onceward/onceward.yaml`,
+		`onceward check-config --schema`)
+}
+
 // Run reports everything that is wrong with the file.
 func (c *checkConfigCommand) Run(p *process) error {
 	if c.Schema {
@@ -130,6 +142,16 @@ type migrateCommand struct {
 	Buckets    int    `env:"-" placeholder:"N" help:"PostgreSQL, fixed when the tables are made: parts of the table, a power of two up to 64 (2, and 64 with --distribute)."`
 	Partition  bool   `env:"-" help:"PostgreSQL, fixed when the tables are made: a partition for each bucket."`
 	Distribute bool   `env:"-" help:"PostgreSQL with Citus, fixed when the tables are made: distribute the tables by bucket."`
+}
+
+// Help is shown by --help.
+func (migrateCommand) Help() string {
+	return teach(`It can be repeated: a schema that is current stays as it is. In PostgreSQL it needs the rights to make tables, which
+gateways do not need; --grant gives their role what it needs.`,
+		`onceward serve, which refuses a schema that is not the one it needs.`,
+		`onceward migrate -c /etc/onceward/onceward.yaml`,
+		`onceward migrate -c /etc/onceward/onceward.yaml --print`,
+		`onceward migrate -c /etc/onceward/onceward.yaml --grant app`)
 }
 
 // Run creates or upgrades the schema of the store.

@@ -23,8 +23,11 @@ type signerCommand struct {
 
 // Help is shown by onceward signer --help.
 func (signerCommand) Help() string {
-	return `A daemon that keeps secret keys out of the process that faces the network. It signs hashes for clients of
-package soroban/remotesigner on the same machine. Limits are counted from the start of the daemon.`
+	return teach(`A daemon that keeps secret keys out of the process that faces the network. It signs hashes for clients of
+package soroban/remotesigner on the same machine. Limits are counted from the start of the daemon.`,
+		`name the socket and the address that it prints in chain.signers of onceward.yaml; see docs/signers.md.`,
+		`onceward signer --listen unix:/run/onceward/signer.sock --seed-file /run/secrets/minter --per-minute 60 --per-day 5000`,
+		`onceward signer --listen unix:/run/onceward/signer.sock --seed-env MINTER_SECRET --allow-uid 998`)
 }
 
 // Run serves until the process is told to stop.

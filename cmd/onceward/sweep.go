@@ -9,6 +9,15 @@ type sweepCommand struct {
 	changeFlags
 }
 
+// Help is shown by --help.
+func (sweepCommand) Help() string {
+	return teach(`Expired records count as absent already; this gives their room back. One pass deletes 1,000,000 at most. HELD
+operations and the audit log never expire.`,
+		`run it again as long as it deletes something. SQLite uses the room again by itself, PostgreSQL after its (auto)vacuum.`,
+		`onceward sweep --store sqlite:onceward.db --reason "disk almost full (ticket 814)"`,
+		`onceward sweep --store sqlite:onceward.db --reason "disk almost full (ticket 814)" -o json`)
+}
+
 // Run implements the command.
 func (c *sweepCommand) Run(p *process) error {
 	return c.with(p, c.Actor, false, func(d *desk) error {

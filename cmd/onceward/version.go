@@ -8,6 +8,14 @@ import (
 
 type versionCommand struct{}
 
+// Help is shown by --help.
+func (versionCommand) Help() string {
+	return teach(`Name it in a report of a mistake: the version, the revision of the sources and whether they were changed, the Go
+version and the platform.`,
+		`CHANGELOG.md says what a version brings.`,
+		`onceward version`)
+}
+
 // Run prints the version that the Go toolchain stamped into the binary.
 func (versionCommand) Run(p *process) error {
 	info, ok := debug.ReadBuildInfo()

@@ -14,6 +14,15 @@ type webhooksCommand struct {
 	Redeliver webhooksRedeliver `cmd:"" help:"Make a message that was given up due again, for one attempt."`
 }
 
+// Help is shown by --help.
+func (webhooksCommand) Help() string {
+	return teach(`For every final outcome of a contract call gateways post a signed message, and try again for hours. Messages that
+were never accepted are dead: they stay, and somebody must decide.`,
+		`docs/webhooks.md says what a receiver must do.`,
+		`onceward webhooks list --store sqlite:onceward.db --state dead`,
+		`onceward webhooks redeliver --store sqlite:onceward.db msg_5dBvh0FsJxV1rYcQm0a2L7uS --reason "the receiver is repaired"`)
+}
+
 // outboxFlags name an outbox of the store.
 type outboxFlags struct {
 	Name string `default:"default" env:"-" help:"Name of the outbox, webhook.name of the gateways' file (${default})."`
@@ -34,6 +43,15 @@ type webhooksList struct {
 	pageFlags
 
 	State string `enum:",pending,delivered,dead" default:"" env:"-" placeholder:"STATE" help:"Only pending, delivered or dead ones: dead ones have used up their attempts."`
+}
+
+// Help is shown by --help.
+func (webhooksList) Help() string {
+	return teach(`Shows how often each message was tried, when it is tried next, and why the last attempt failed. The list goes on
+where --cursor says.`,
+		`repair the receiver of what is dead, then onceward webhooks redeliver. What is pending needs nothing.`,
+		`onceward webhooks list --store sqlite:onceward.db --state dead`,
+		`onceward webhooks list --store sqlite:onceward.db --name billing -o json`)
 }
 
 // Run implements the command.
@@ -71,6 +89,14 @@ type webhooksRedeliver struct {
 	outboxFlags
 
 	ID string `arg:"" name:"message-id" help:"ID of the message, as webhooks list shows it."`
+}
+
+// Help is shown by --help.
+func (webhooksRedeliver) Help() string {
+	return teach(`A gateway sends the message once more, under the same ID: a receiver that had accepted it after all can tell.
+If that fails, it is dead again.`,
+		`onceward webhooks list shows what became of it.`,
+		`onceward webhooks redeliver --store sqlite:onceward.db msg_5dBvh0FsJxV1rYcQm0a2L7uS --reason "the receiver is repaired"`)
 }
 
 // Run implements the command.

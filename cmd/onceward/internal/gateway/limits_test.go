@@ -27,6 +27,15 @@ import (
 // gatewayOn serves one mint route with limits, on a chain of its own.
 func gatewayOn(t *testing.T, limits ...gateway.Limit) *httptest.Server {
 	t.Helper()
+	srv, _ := gatewayWith(t, memstore.New(), onceward.Config{}, slog.New(slog.DiscardHandler), limits...)
+	return srv
+}
+
+// gatewayWith serves it with a store of the caller's.
+func gatewayWith(
+	t *testing.T, store onceward.Store, cfg onceward.Config, log *slog.Logger, limits ...gateway.Limit,
+) (*httptest.Server, *onceward.Engine) {
+	t.Helper()
 	chain, err := devchain.Open(devchain.Config{LedgerInterval: 50 * time.Millisecond})
 	if err != nil {
 		t.Fatal(err)
@@ -62,7 +71,6 @@ func gatewayOn(t *testing.T, limits ...gateway.Limit) *httptest.Server {
 	if err != nil {
 		t.Fatal(err)
 	}
-	store := memstore.New()
 	sub, err := soroban.New(soroban.Config{
 		RPC: rpc, Passphrase: chain.Passphrase(), Store: store, Channels: channels, PollInterval: 20 * time.Millisecond,
 		Signers: map[string]soroban.Signer{"minter": minter}, NonceSecret: make([]byte, 32), Render: contracts.Render,
@@ -70,7 +78,7 @@ func gatewayOn(t *testing.T, limits ...gateway.Limit) *httptest.Server {
 	if err != nil {
 		t.Fatal(err)
 	}
-	eng, err := onceward.New(store, onceward.Config{})
+	eng, err := onceward.New(store, cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -79,14 +87,14 @@ func gatewayOn(t *testing.T, limits ...gateway.Limit) *httptest.Server {
 	}
 	g, err := gateway.New(gateway.Config{
 		Engine: eng, Contracts: contracts, Submitter: sub, Routes: routes, Authenticate: gateway.Bearer,
-		Log: slog.New(slog.DiscardHandler),
+		Log: log,
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	srv := httptest.NewServer(g)
 	t.Cleanup(srv.Close)
-	return srv
+	return srv, eng
 }
 
 // compiled is an expression over the body.

@@ -129,7 +129,8 @@ func TestTheDescriptionIsComplete(t *testing.T) {
 	}
 	must(t, json.Unmarshal(doc, &parsed))
 	rewards, relay, api := parsed.Paths["/v1/rewards"]["post"], parsed.Paths["/v1/transactions"]["post"], parsed.Paths["/api/{path}"]["post"]
-	lookup, get := parsed.Paths["/v1/operations/{id}"]["get"], parsed.Paths["/shop/{id}/items"]["get"]
+	lookup, shop := parsed.Paths["/v1/operations/{id}"]["get"], parsed.Paths["/shop/{id}/items"]
+	get, put := shop["get"], shop["put"]
 	always := []onceward.Code{"unauthorized", "forbidden", "auth-unavailable", "rate-limited", "busy"}
 	nowhere := []onceward.Code{"not-found", "method-not-allowed"}
 	for name, tc := range map[string]struct {
@@ -137,12 +138,13 @@ func TestTheDescriptionIsComplete(t *testing.T) {
 		want    []onceward.Code
 		without []onceward.Code
 	}{
-		"a contract route": {rewards, slices.Concat(always, codes(oncehttp.Problems()), codes(gateway.Problems())), nowhere},
-		"the relay":        {relay, slices.Concat(always, codes(oncehttp.Problems()), codes(gateway.Problems()), codes(gateway.RelayProblems())), nowhere},
-		"a proxy route":    {api, slices.Concat(always, codes(oncehttp.Problems()), codes(proxy.Problems())), append(nowhere, onceward.CodeKeyMissing)},
-		"an unkeyed proxy": {get, slices.Concat(always, codes(proxy.Problems())), append(nowhere, onceward.CodeKeyReused, proxy.CodeError)},
-		"a lookup":         {lookup, append(always, "invalid-request", "not-found", onceward.CodeStoreUnavailable), []onceward.Code{onceward.CodeKeyReused, "method-not-allowed"}},
-		"the health":       {parsed.Paths["/healthz"]["get"], []onceward.Code{"busy"}, always[:4]},
+		"a contract route":  {rewards, slices.Concat(always, codes(oncehttp.Problems()), codes(gateway.Problems())), nowhere},
+		"the relay":         {relay, slices.Concat(always, codes(oncehttp.Problems()), codes(gateway.Problems()), codes(gateway.RelayProblems())), nowhere},
+		"a proxy route":     {api, slices.Concat(always, codes(oncehttp.Problems()), codes(proxy.Problems())), append(nowhere, onceward.CodeKeyMissing)},
+		"an unkeyed proxy":  {get, slices.Concat(always, codes(proxy.Problems())), append(nowhere, onceward.CodeKeyReused, proxy.CodeError, oncehttp.CodeRequestTimeout)},
+		"an unkeyed upload": {put, append(always, oncehttp.CodeRequestTimeout, oncehttp.CodePayloadInvalid), append(nowhere, onceward.CodeKeyReused)},
+		"a lookup":          {lookup, append(always, "invalid-request", "not-found", onceward.CodeStoreUnavailable), []onceward.Code{onceward.CodeKeyReused, "method-not-allowed"}},
+		"the health":        {parsed.Paths["/healthz"]["get"], []onceward.Code{"busy"}, always[:4]},
 	} {
 		for _, code := range tc.want {
 			if strings.Contains(string(tc.text), `"`+string(code)+`"`) == slices.Contains(tc.without, code) {
@@ -155,7 +157,7 @@ func TestTheDescriptionIsComplete(t *testing.T) {
 			}
 		}
 	}
-	if shop := parsed.Paths["/shop/{id}/items"]; !strings.Contains(string(shop["patch"]), `"X-Key"`) || strings.Contains(string(shop["put"]), `"X-Key"`) {
+	if !strings.Contains(string(shop["patch"]), `"X-Key"`) || strings.Contains(string(shop["put"]), `"X-Key"`) {
 		t.Error("the key header is not where keys are")
 	}
 }

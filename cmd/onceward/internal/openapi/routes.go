@@ -209,6 +209,7 @@ func (b *builder) addProxy(p *Proxy) error {
 			op["description"] = fmt.Sprintf("With a key the request reaches the backend once. Its body may have %d bytes.", limit)
 		}
 		if m != http.MethodGet && m != http.MethodHead {
+			problems = append(problems, codesOf(oncehttp.Problems(), oncehttp.CodeRequestTimeout, oncehttp.CodePayloadInvalid)...)
 			op["requestBody"] = object{"content": object{"*/*": object{"schema": object{}}}}
 		}
 		all := make(object)

@@ -68,8 +68,8 @@ func (p *Proxy) failed(w http.ResponseWriter, r *http.Request, err error) {
 		p.failedKeyed(r, c, err)
 		return
 	}
-	if _, ok := errors.AsType[*http.MaxBytesError](err); ok { // a limit further out
-		oncehttp.WriteProblem(w, r, &onceward.Error{Code: onceward.CodePayloadTooLarge, Err: err})
+	if broken := brokenBody(r.Context()); broken != nil {
+		p.brokeOff(w, r, broken)
 		return
 	}
 	if r.Context().Err() == nil { // else the client has gone, which is no failure
@@ -141,14 +141,18 @@ func (f *failure) Unwrap() error { return f.problem }
 // code names a failure by its error.
 func (p *Proxy) code(err error) onceward.Code {
 	var op *net.OpError
-	var timeout interface{ Timeout() bool }
 	switch {
 	case errors.As(err, &op) && op.Op == "dial", isDNS(err):
 		return CodeUnreachable
-	case errors.Is(err, errTimeout), errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
+	case errors.Is(err, errTimeout), isTimeout(err):
 		return CodeTimeout
 	}
 	return CodeFailed
+}
+
+func isTimeout(err error) bool {
+	var timeout interface{ Timeout() bool }
+	return errors.Is(err, context.DeadlineExceeded) || errors.As(err, &timeout) && timeout.Timeout()
 }
 
 func isDNS(err error) bool {

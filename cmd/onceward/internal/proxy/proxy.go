@@ -134,7 +134,14 @@ func (p *Proxy) Options() oncehttp.Options { return p.opts }
 func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) { p.once.ServeHTTP(w, r) }
 
 // Pass hands a request on without guarding it.
-func (p *Proxy) Pass(w http.ResponseWriter, r *http.Request) { p.reverse.ServeHTTP(w, r) }
+func (p *Proxy) Pass(w http.ResponseWriter, r *http.Request) {
+	if r.Body != nil && r.Body != http.NoBody {
+		body := &clientBody{ReadCloser: r.Body}
+		r = r.WithContext(context.WithValue(r.Context(), bodyKey{}, body))
+		r.Body = body
+	}
+	p.reverse.ServeHTTP(w, r)
+}
 
 // Close closes the connections that are idle. Requests under way go on.
 func (p *Proxy) Close() { p.transport.base.CloseIdleConnections() }
@@ -145,7 +152,7 @@ func (p *Proxy) serve(w http.ResponseWriter, r *http.Request) {
 		p.serveKeyed(w, r, op)
 		return
 	}
-	p.reverse.ServeHTTP(w, r)
+	p.Pass(w, r)
 }
 
 func (c Config) withDefaults() Config {

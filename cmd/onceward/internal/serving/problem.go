@@ -19,12 +19,17 @@ func Problems() []oncehttp.ProblemType {
 	}}
 }
 
-// refuse answers a request that there is no place for. Its route is not known
-// yet, so the key is looked for where most have it.
+// withKey notes the key of a request whose route is not known yet, where most
+// routes have it.
+func withKey(r *http.Request) *http.Request {
+	return oncehttp.WithKey(r, oncehttp.Options{Methods: []string{r.Method}})
+}
+
+// refuse answers a request that there is no place for.
 func refuse(w http.ResponseWriter, r *http.Request) {
 	t := Problems()[0]
 	p := &oncehttp.Problem{
 		Code: t.Code, Status: t.Status, Title: t.Title, Detail: t.Detail, Retryable: t.Retryable, RetryAfter: time.Second,
 	}
-	p.Write(w, oncehttp.WithKey(r, oncehttp.Options{Methods: []string{r.Method}}))
+	p.Write(w, withKey(r))
 }

@@ -8,6 +8,9 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/onceward/onceward"
+	"github.com/onceward/onceward/oncehttp"
 )
 
 // requests bounds the requests of a server: those that still arrive and those
@@ -62,9 +65,9 @@ func (q *requests) receive(w *writer, r *http.Request, b *body) ([]byte, bool) {
 	data := make([]byte, 0, min(r.ContentLength, 1<<10)) // what was announced may never come
 	buf := bytes.NewBuffer(data)
 	if _, err := buf.ReadFrom(b); err != nil {
-		// It came too slowly, or was cut off: nobody waits for an answer.
+		// It came too slowly, or was cut off: hardly anybody waits for an answer.
 		w.Header().Set("Connection", "close")
-		w.WriteHeader(http.StatusRequestTimeout)
+		oncehttp.WriteProblem(w, withKey(r), &onceward.Error{Code: oncehttp.CodeRequestTimeout})
 		return nil, false
 	}
 	return buf.Bytes(), true
