@@ -22,6 +22,8 @@ type described struct {
 	told  map[string]bool // what was reported: tests that poll see it often
 	seen  int             // answers that were held against doc
 	blind int             // answers for which there was none
+	why   error           // there is none
+	wrong error           // with a description that was no description
 }
 
 // descriptions are parsed once: most servers of the tests have the same.
@@ -48,17 +50,24 @@ func (d *described) fetch(ctx context.Context, client *http.Client) {
 		return
 	}
 	data, err := io.ReadAll(res.Body)
-	if err = errors.Join(err, res.Body.Close()); err != nil || res.StatusCode != http.StatusOK {
+	if err = errors.Join(err, res.Body.Close()); err == nil && res.StatusCode != http.StatusOK {
+		err = errors.New(res.Status)
+	}
+	if err != nil {
+		d.why = err
 		return
 	}
 	if doc, ok := descriptions.Load(string(data)); ok {
 		d.doc, _ = doc.(*apicheck.Description)
 		return
 	}
-	if doc, err := apicheck.Parse(data); err == nil { // else nothing is held against it, and judge says so
-		descriptions.Store(string(data), doc)
-		d.doc = doc
+	doc, err := apicheck.Parse(data)
+	if err != nil {
+		d.why, d.wrong = err, err // judge says so
+		return
 	}
+	descriptions.Store(string(data), doc)
+	d.doc = doc
 }
 
 // saw holds an answer against the description, and a request that succeeded:
@@ -111,7 +120,9 @@ func (s *server) saw(ctx context.Context, client *http.Client, req *http.Request
 func (s *server) judge() {
 	s.described.mu.Lock()
 	defer s.described.mu.Unlock()
-	if s.described.blind > 0 && s.described.seen == 0 {
-		s.t.Errorf("none of %d answers was held against openapi.json, which could not be read", s.described.blind)
+	if s.described.wrong != nil {
+		s.t.Error(s.described.wrong)
+	} else if s.described.blind > 0 && s.described.seen == 0 {
+		s.t.Errorf("none of %d answers was held against openapi.json: %v", s.described.blind, s.described.why)
 	}
 }
