@@ -3,7 +3,6 @@ package observe_test
 import (
 	"encoding/json"
 	"fmt"
-	"log/slog"
 	"maps"
 	"os"
 	"path/filepath"
@@ -14,7 +13,6 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/common/model"
-	"github.com/prometheus/prometheus/model/rulefmt"
 	"github.com/prometheus/prometheus/promql/parser"
 
 	"github.com/onceward/onceward/cmd/onceward/internal/observe"
@@ -150,42 +148,6 @@ func checkQuery(query string, known map[string]metric) (wrong []string) {
 	return wrong
 }
 
-func TestTheAlertsAreValid(t *testing.T) {
-	t.Parallel()
-	text, err := os.ReadFile(filepath.Join(root, "deploy/prometheus/onceward.rules.yml"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	docs, err := os.ReadFile(filepath.Join(root, "docs/observability.md"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	groups, errs := parseRules(text)
-	for _, err := range errs {
-		t.Error(err)
-	}
-	known, rules := registered(t), 0
-	for _, group := range groups.Groups {
-		for _, rule := range group.Rules {
-			rules++
-			for _, wrong := range checkQuery(rule.Expr, known) {
-				t.Errorf("%s: %s", rule.Alert, wrong)
-			}
-			if !strings.Contains(string(docs), "`"+rule.Alert+"`") {
-				t.Errorf("%s is not documented", rule.Alert)
-			}
-			_, anchor, _ := strings.Cut(rule.Annotations["runbook"], "docs/observability.md#")
-			heading := "### " + strings.ReplaceAll(anchor, "-", " ")
-			if anchor == "" || !strings.Contains(strings.ToLower(string(docs)), heading) {
-				t.Errorf("%s: no heading for the runbook %q", rule.Alert, rule.Annotations["runbook"])
-			}
-		}
-	}
-	if rules < 5 {
-		t.Errorf("%d rules", rules)
-	}
-}
-
 func TestTheDashboardIsValid(t *testing.T) {
 	t.Parallel()
 	text, err := os.ReadFile(filepath.Join(root, "deploy/grafana/onceward.json"))
@@ -239,12 +201,4 @@ func TestWrongQueriesAreNoticed(t *testing.T) {
 			t.Errorf("%s passed", query)
 		}
 	}
-}
-
-func parseRules(text []byte) (*rulefmt.RuleGroups, []error) {
-	groups, errs := rulefmt.Parse(text, false, model.LegacyValidation, parser.NewParser(parser.Options{}), slog.New(slog.DiscardHandler))
-	if groups == nil {
-		groups = &rulefmt.RuleGroups{}
-	}
-	return groups, errs
 }
