@@ -161,6 +161,8 @@ const (
 	attemptPrefix     = "attempt/"
 	proofPrefix       = "proof/"
 	outcomeCheckpoint = "outcome"
+	// lapsedCheckpoint is the proof that an authorization was never used.
+	lapsedCheckpoint = "lapsed"
 	// evidenceCheckpoint is what was last seen of an operation that is held.
 	evidenceCheckpoint = "evidence"
 )
@@ -172,6 +174,9 @@ type Trail struct {
 	Attempts []Attempt
 	// Proofs by attempt number.
 	Proofs map[int]Proof
+	// Lapsed is the proof that nothing can make the call happen any more: its
+	// authorization has ended unused. nil if there is none.
+	Lapsed *Proof
 	// Evidence is what was last seen before the operation was held, nil if it
 	// was not.
 	Evidence *Evidence
@@ -211,6 +216,9 @@ func (t *Trail) add(id onceward.ID, c onceward.Checkpoint) error {
 		res, err := o.result(id)
 		t.Result = &res
 		return err
+	case c.Name == lapsedCheckpoint:
+		t.Lapsed = new(Proof)
+		return json.Unmarshal(c.Data, t.Lapsed)
 	case c.Name == evidenceCheckpoint:
 		t.Evidence = new(Evidence)
 		return json.Unmarshal(c.Data, t.Evidence)

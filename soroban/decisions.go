@@ -15,6 +15,7 @@ const (
 	todoFollow              // its last attempt may still be applied
 	todoAttempt             // nothing can be applied: another attempt may be built
 	todoGiveUp              // nothing can be applied, and it gets no further attempt
+	todoLapse               // nothing can be applied, not even by others
 )
 
 // todo decides; at most attempts are built for an operation.
@@ -24,6 +25,8 @@ func (t *Trail) todo(attempts int) todo {
 		return todoAnswer
 	case t.open() != nil:
 		return todoFollow
+	case t.Lapsed != nil:
+		return todoLapse
 	case len(t.Attempts) >= attempts:
 		return todoGiveUp
 	}
@@ -38,6 +41,7 @@ const (
 	concludeSucceeded                   // progress.tx did it
 	concludeFailed                      // progress.tx is ours and failed
 	concludeProven                      // nothing came of it, and the proof of that is to be stored
+	concludeLapsed                      // nothing ever will, which is to be stored
 )
 
 // conclusion decides, for an attempt of the given Kind. The proof is that of
@@ -60,6 +64,9 @@ func (st progress) conclusion(kind string) (conclusion, Proof) {
 	case superseded:
 		proof.Kind, proof.By = ProofSuperseded, st.tx.hash
 		return concludeProven, proof
+	case unused:
+		proof.Kind = ProofUnused
+		return concludeLapsed, proof
 	case unknown, undecided:
 	}
 	return concludeHeld, Proof{}
@@ -83,9 +90,13 @@ func exhausted(last *Attempt, why string) error {
 	if last == nil || !last.guarded() {
 		return &UnavailableError{Reason: why, final: true}
 	}
-	return &UnknownError{Reason: fmt.Sprintf("%s; none of its envelopes can be applied any more, but whoever saw one could still use "+
+	held := &UnknownError{Reason: fmt.Sprintf("%s; none of its envelopes can be applied any more, but whoever saw one could still use "+
 		"its authorization (nonce %d of %s) until ledger %d. After that, if the nonce entry never existed, it has not happened",
 		why, last.Nonce, last.Authorizer, last.AuthUntil)}
+	if last.Signer == "" { // a user's, which ends soon: RelayPolicy.MaxLedgers
+		return &outlived{held, last}
+	}
+	return held
 }
 
 // refused ends an operation whose call the contract refuses in simulation, and

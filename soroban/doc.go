@@ -40,6 +40,9 @@
 //     under the pinned passphrase: it was applied, or failed.
 //   - The nonce entry exists: the operation succeeded, by whichever
 //     transaction. A failure of ours is therefore final only without it.
+//   - No nonce entry in exactly the last ledger of an authorization: it was
+//     never used, and never will be. An earlier answer leaves time for it; at a
+//     later one the entry of one that was used may have ended.
 //   - A contract that guards itself with a request id refuses one that it has
 //     seen: the operation succeeded, by the transaction that is then found in
 //     the history; see RequestID.

@@ -37,6 +37,11 @@ func (s *Submitter) drive(ctx context.Context, op *onceward.Operation, p *plan) 
 			err = s.attempt(ctx, op, p)
 		case todoGiveUp:
 			err = exhausted(t.lastCall(), fmt.Sprintf("%d envelopes did not bring the call into a ledger", len(t.Attempts)))
+		case todoLapse:
+			err = unusable(t.lastCall(), *t.Lapsed)
+		}
+		if wait, ok := errors.AsType[*outlived](err); ok {
+			err = s.lapse(ctx, op, p, wait)
 		}
 		if err != nil {
 			return Result{}, err
@@ -155,24 +160,30 @@ func (s *Submitter) observe(ctx context.Context, op *onceward.Operation, p *plan
 	}
 	switch end, proof := st.conclusion(a.Kind); end {
 	case concludeProven:
-		return s.prove(ctx, op, a, proof)
+		return s.prove(ctx, op, proofPrefix+strconv.Itoa(a.Number), proof)
 	case concludeFailed:
 		return s.failed(ctx, op, p, st.tx)
 	case concludeSucceeded:
-		if st.tx.authorized != nil && !sameCall(*st.tx.authorized, p.call) {
-			st.reason = "the nonce of this key was used for another call, by transaction " + st.tx.hash
-			return s.doubt(ctx, op, a, st)
-		}
-		return s.finish(ctx, op, p, st.tx)
-	case concludeHeld:
+		return s.succeeded(ctx, op, p, a, st)
+	case concludeHeld, concludeLapsed:
 	}
 	return s.doubt(ctx, op, a, st)
 }
 
-// prove stores why an attempt needs no more attention: only then may another
-// one be built. What a server says of an account proves something only if it
+// succeeded stores the outcome of a transaction that was found to have
+// succeeded with the attempt's nonce, if it made the same call.
+func (s *Submitter) succeeded(ctx context.Context, op *onceward.Operation, p *plan, a *Attempt, st progress) error {
+	if st.tx.authorized != nil && !sameCall(*st.tx.authorized, p.call) {
+		st.reason = "the nonce of this key was used for another call, by transaction " + st.tx.hash
+		return s.doubt(ctx, op, a, st)
+	}
+	return s.finish(ctx, op, p, st.tx)
+}
+
+// prove stores why an attempt, or all of them, need no more attention: only then
+// may another one be built, or the key be released. What a server says of an account proves something only if it
 // is of our network, so that is asked for once more.
-func (s *Submitter) prove(ctx context.Context, op *onceward.Operation, a *Attempt, proof Proof) error {
+func (s *Submitter) prove(ctx context.Context, op *onceward.Operation, name string, proof Proof) error {
 	for {
 		err := s.verify(ctx)
 		if err == nil {
@@ -183,7 +194,7 @@ func (s *Submitter) prove(ctx context.Context, op *onceward.Operation, a *Attemp
 		}
 		s.pause(ctx, s.cfg.PollInterval)
 	}
-	return s.checkpoint(ctx, op, proofPrefix+strconv.Itoa(a.Number), proof)
+	return s.checkpoint(ctx, op, name, proof)
 }
 
 // doubt stores what is known of an envelope of which nobody can say what

@@ -235,6 +235,12 @@ func (m *model) concludes(s *mState, p uint8, f finding, seen string, emit func(
 			op.proofs[pr.n-1] = map[string]mProof{ProofExpired: mExpired, ProofSuperseded: mSuperseded}[proof.Kind]
 			m.decide(next, p)
 		}, emit)
+	case concludeLapsed:
+		m.write(s, p, m.say("%sprocess %d stores the proof: %s", seen, p, proof.Kind), func(next *mState, op *mOp) {
+			m.count("proof: unused")
+			op.lapsed = true
+			m.decide(next, p)
+		}, emit)
 	}
 }
 
@@ -246,6 +252,16 @@ func (m *model) finishes(s *mState, p uint8, f finding, seen string, emit func(m
 		op.outcome = out
 		m.decide(next, p)
 	}, emit)
+}
+
+// lapses is Submitter.lapse: no envelope can be applied any more, and the
+// authorization is watched to its end.
+func (m *model) lapses(s *mState, p uint8, emit func(mState, string)) {
+	nonce := m.nonce(s.procs[p].op)
+	q := quest{lapse: true, nonceAt: m.nonceAt(s, nonce, min(s.ledger, m.cfg.until)), ledger: s.ledger, calm: m.calm}
+	for _, f := range m.findings(q) {
+		m.concludes(s, p, f, m.say("process %d sees %s", p, f.how), emit)
+	}
 }
 
 // recovers is Submitter.recover: the nonce entry exists.

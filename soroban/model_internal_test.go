@@ -10,8 +10,8 @@ import "testing"
 // answer, or not at all. In every state of the product the invariants hold.
 //
 // What a process does in a state is not modelled but run: begin, next,
-// recovering, conclusion, Trail.check and todo, lastEnvelope.against, usable,
-// names, lifetime and stands are the functions of production. The model
+// recovering, awaiting, conclusion, exhausted, Trail.check and todo,
+// lastEnvelope.against, usable, names, lifetime and stands are the functions of production. The model
 // supplies what is around them: the chain (model_chain), the database and the
 // order of the steps (model_process), the answers (model_reads).
 //
@@ -58,6 +58,8 @@ type setup struct {
 	// that is accepted is the owner's, and what the owner knows of the record
 	// is what it says.
 	leases bool
+	// relayed: the authorization is a user's.
+	relayed bool
 	// thief: somebody puts our authorization into a transaction of their own.
 	thief bool
 	// refusals: simulations may be refused.

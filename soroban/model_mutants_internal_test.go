@@ -55,6 +55,12 @@ func mutants() []mutant {
 		{"release a refused operation whose authorization was seen", stolen(), "1", func(by *decisions) {
 			by.refused = func(_ *Trail, r rejectedAt) error { return r }
 		}},
+		{"release a user's authorization a ledger before its end", relayedKey(), "5", decides(func(st progress, obs observation) bool {
+			return st.stage == stageLapse && obs.view != nil && !obs.view.nonce && obs.view.ledger == st.authUntil-1
+		}, unused)},
+		{"release a user's authorization once it has ended", relayedKey(), "5", decides(func(st progress, obs observation) bool {
+			return st.stage == stageLapse && obs.view != nil && !obs.view.nonce && obs.view.ledger > st.authUntil
+		}, unused)},
 		{"free the channel on timeout", twoKeys(), "8", func(by *decisions) {
 			by.usable = func(s channelState) bool { return s == channelQuiet || s == channelLive }
 		}},

@@ -32,6 +32,7 @@ type mOp struct {
 	attempts [mAttempts]mAttempt
 	proofs   [mAttempts]mProof
 	outcome  mOutcome
+	lapsed   bool // the proof is stored that the authorization was never used
 }
 
 type mProof uint8
@@ -61,6 +62,7 @@ const (
 	atBuild        // holds a channel; proves it quiet, builds, and names the envelope in its record next
 	atStore        // stores the attempt next
 	atFollow       // sends or looks, and stores what comes of it
+	atLapse        // waits for the end of an authorization, and stores how it ended
 	atEnd          // ends the record with status end
 )
 
@@ -93,6 +95,9 @@ func (m *model) attempt(number int, a mAttempt) *Attempt {
 	}
 	if m.cfg.guarded {
 		out.AuthUntil = uint32(m.cfg.until)
+		if !m.cfg.relayed {
+			out.Signer = "ours"
+		}
 	}
 	for range a.bumps {
 		out.Bumps = append(out.Bumps, Bump{Fee: mOneBump})
@@ -110,6 +115,9 @@ func (m *model) trail(op *mOp) *Trail {
 	}
 	if op.outcome.stored {
 		t.Result = &Result{}
+	}
+	if op.lapsed {
+		t.Lapsed = &Proof{}
 	}
 	return t
 }
@@ -133,12 +141,18 @@ func (m *model) decide(s *mState, p uint8) {
 		pr.at = atChoose
 	case todoGiveUp:
 		pr.giveUp(exhausted(t.lastCall(), ""))
+	case todoLapse:
+		pr.at, pr.end = atEnd, mReleased
 	}
 }
 
-// giveUp is what Submitter.ending makes of an operation that gets no further
-// attempt.
+// giveUp is what Submitter.drive and ending make of an operation that gets no
+// further attempt.
 func (pr *mProc) giveUp(why error) {
+	if _, wait := errors.AsType[*outlived](why); wait {
+		pr.at, pr.ch, pr.draft = atLapse, 0, mAttempt{}
+		return
+	}
 	pr.at, pr.end = atEnd, mReleased
 	if _, held := errors.AsType[*UnknownError](why); held {
 		pr.end = mHeld
@@ -181,6 +195,8 @@ func (m *model) steps(s *mState, p uint8, emit func(mState, string)) {
 		m.stores(s, p, emit)
 	case atFollow:
 		m.follows(s, p, emit)
+	case atLapse:
+		m.lapses(s, p, emit)
 	case atEnd:
 		m.ends(s, p, emit)
 	}

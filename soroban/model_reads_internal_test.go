@@ -30,7 +30,9 @@ type quest struct {
 	nonceOurs    bool
 	// recover is the ledger of the nonce entry that recovery starts from.
 	recover uint8
-	calm    bool
+	// lapse: it is the authorization alone that is watched.
+	lapse bool
+	calm  bool
 }
 
 func (m *model) quest(s *mState, pr *mProc) quest {
@@ -123,6 +125,9 @@ func (m *model) inVain(q quest, from finding, tell func(finding)) {
 func (m *model) start(q quest) reading {
 	if q.recover != 0 {
 		return readingOf(recovering(uint32(q.recover)))
+	}
+	if q.lapse {
+		return readingOf(awaiting(&Attempt{AuthUntil: uint32(m.cfg.until)}))
 	}
 	return reading{m.resume(&mProc{draft: q.draft, follow: q.follow}), actLook}
 }

@@ -11,7 +11,7 @@ func bound[T any](small, large T) T {
 }
 
 func setups() []setup {
-	all := []setup{oneKey(), unguarded(), bumped(), leased(), stolen(), twoKeys(), twoDatabases()}
+	all := []setup{oneKey(), unguarded(), bumped(), leased(), stolen(), relayedKey(), twoKeys(), twoDatabases()}
 	return append(all, bound(nil, []setup{anyProcess()})...)
 }
 
@@ -58,6 +58,15 @@ func stolen() setup {
 	c.name, c.thief, c.refusals = "one key, a thief", true, true
 	c.ledgers, c.until = bound[uint8](3, 5), bound[uint8](4, 6)
 	c.meets = append(c.meets, "released")
+	return c
+}
+
+// relayedKey: the authorization is a user's, and what becomes of it is seen to
+// its end.
+func relayedKey() setup {
+	c := stolen()
+	c.name, c.relayed = "one key, a user's authorization", true
+	c.meets = append(c.meets, "proof: unused")
 	return c
 }
 

@@ -15,6 +15,8 @@ import "fmt"
 //	 │                   └──────nonce exists──▶ guard
 //	 └─────another's─▶ done: superseded
 //	guard ──transaction found──▶ done: succeeded, by that one
+//	lapse ──nonce absent in its last ledger──▶ done: unused
+//	 └──────nonce entry exists──▶ guard
 //	any ──no evidence for long──▶ done: unknown
 //
 // Answers to sending decide nothing, except to stop sending or to bid more.
@@ -26,6 +28,7 @@ const (
 	stageUsed                // its sequence is consumed; by what?
 	stageFailed              // it failed; did another transaction succeed?
 	stageGuard               // its nonce is consumed; by what?
+	stageLapse               // it is dead; is its authorization ever used?
 	stageDone
 )
 
@@ -37,6 +40,7 @@ const (
 	failed
 	expired
 	superseded
+	unused
 	unknown
 )
 
@@ -239,9 +243,11 @@ func (st progress) seen(v ledgerView) (progress, action) {
 		st.nonceAt = v.nonceLedger
 	}
 	switch {
-	case st.stage == stageGuard || nonce && st.stage == stageFailed:
+	case st.stage == stageGuard || nonce && (st.stage == stageFailed || st.stage == stageLapse):
 		st.stage = stageGuard
 		return st, actScanNonce
+	case st.stage == stageLapse:
+		return st.lapsing(v)
 	case st.stage == stageFailed:
 		return st.failedWithoutNonce(v)
 	case v.used(st.seq):

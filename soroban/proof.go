@@ -48,6 +48,9 @@ const (
 	// ProofSuperseded says that in Ledger its sequence number was consumed by another
 	// transaction.
 	ProofSuperseded = "superseded"
+	// ProofUnused says, of the authorization of all attempts, that in Ledger, the
+	// last in which it was valid, its nonce had not been used.
+	ProofUnused = "unused"
 	// ProofRestored says that the transaction, one of KindRestore, succeeded
 	// in Ledger: what it was for is done.
 	ProofRestored = "restored"

@@ -42,7 +42,9 @@ import (
 // success just like a derived one: everything said of Submitter.Submit holds,
 // except that the chain remembers the nonce for as long as the wallet chose,
 // and that the user may use the authorization elsewhere. Then the operation
-// has happened by that transaction, and is reported with it.
+// has happened by that transaction, and is reported with it. When no envelope
+// can carry it any more, it is watched to its last ledger: if it was not used by
+// then the key is released.
 type Relay struct {
 	s      *Submitter
 	policy RelayPolicy

@@ -188,11 +188,12 @@ func (s *Submitter) ending(ctx context.Context, op *onceward.Operation, err erro
 		return onceward.Verdict{Decision: onceward.Unknown, Reason: e.Reason}, nil
 	}
 	_, rejected := errors.AsType[*RejectedError](err)
+	_, refused := errors.AsType[*RelayError](err)
 	e, unavailable := errors.AsType[*UnavailableError](err)
 	t, damaged := ReadTrail(op.Record())
 	unsent := damaged == nil && t.lastCall() == nil && s.halted(ctx) == nil
 	switch {
-	case rejected, unsent, unavailable && e.final, errors.Is(err, ErrAuthorization),
+	case rejected, refused, unsent, unavailable && e.final, errors.Is(err, ErrAuthorization),
 		onceward.CodeOf(err) == onceward.CodeKeyReused:
 		return onceward.Verdict{Decision: onceward.NotApplied}, nil
 	case errors.Is(err, onceward.ErrPark):

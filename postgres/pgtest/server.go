@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math/rand/v2"
 	"net"
 	"os"
 	"path/filepath"
@@ -49,16 +50,30 @@ func Start(ctx context.Context, opts Options) (*Server, error) {
 	if err := s.initdb(); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
-	if err := s.configure(opts.Settings); err != nil {
-		return nil, errors.Join(err, s.Close())
-	}
-	if err := s.Run(ctx); err != nil {
+	if err := s.begin(ctx, opts.Settings); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
 	return s, nil
 }
 
-// prepare finds the binaries, an account, a directory and a port.
+// begin runs a new server, on another port if somebody else takes the one that
+// was free a moment before.
+func (s *Server) begin(ctx context.Context, settings map[string]string) (err error) {
+	for range portTries {
+		if s.Port, err = freePort(); err != nil {
+			return err
+		}
+		if err = s.configure(settings); err != nil {
+			return err
+		}
+		if err = s.Run(ctx); err == nil || !strings.Contains(s.Log(), "Address already in use") {
+			return err
+		}
+	}
+	return err
+}
+
+// prepare finds the binaries, an account and a directory.
 func prepare() (*Server, error) {
 	bin, err := Binary("postgres")
 	if err != nil {
@@ -72,20 +87,27 @@ func prepare() (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{Data: filepath.Join(dir, "data"), dir: dir, as: as, bin: bin}
-	if s.Port, err = freePort(); err != nil {
-		return nil, errors.Join(err, s.Close())
-	}
-	return s, nil
+	return &Server{Data: filepath.Join(dir, "data"), dir: dir, as: as, bin: bin}, nil
 }
 
-func freePort() (int, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // does not wait
-	if err != nil {
-		return 0, err
+const (
+	// The ports from firstPort on, below those that Linux gives to outgoing
+	// connections and to listeners that name none: a server keeps its port while
+	// it is down, and nobody takes it by chance.
+	firstPort, ports = 20_000, 12_000
+	portTries        = 20
+)
+
+// freePort returns a port that nobody listens on.
+func freePort() (port int, err error) {
+	for range portTries {
+		port = firstPort + rand.IntN(ports) //nolint:gosec // no secret
+		var l net.Listener
+		if l, err = net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port)); err == nil { //nolint:noctx // does not wait
+			return port, l.Close()
+		}
 	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port, nil // of a TCP listener
+	return 0, fmt.Errorf("pgtest: no free port was found: %w", err)
 }
 
 func (s *Server) initdb() error {

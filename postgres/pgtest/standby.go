@@ -18,10 +18,7 @@ func (s *Server) Standby(ctx context.Context, name string, opts Options) (*Serve
 	if err := standby.copyOf(s, name); err != nil {
 		return nil, errors.Join(err, standby.Close())
 	}
-	if err := standby.configure(opts.Settings); err != nil {
-		return nil, errors.Join(err, standby.Close())
-	}
-	if err := standby.Run(ctx); err != nil {
+	if err := standby.begin(ctx, opts.Settings); err != nil {
 		return nil, errors.Join(err, standby.Close())
 	}
 	return standby, nil

@@ -38,6 +38,8 @@ func (c *campaign) settle(ctx context.Context) error {
 
 const (
 	settleTries = 120
+	// endTries outlast an authorization of a user, which is watched to its end.
+	endTries = 1200
 	// deliveryTime is more than any message waits for its next attempt.
 	deliveryTime = 3 * time.Minute
 )
@@ -59,9 +61,13 @@ func (c *campaign) awaitMessages(ctx context.Context) error {
 // settleOne asks under the first key, and for what has a natural one then under
 // the second: both must give the one answer.
 func (c *campaign) settleOne(ctx context.Context, s *seen) {
+	tries := settleTries
+	if s.op.kind == kindAuthorization {
+		tries = endTries
+	}
 	for _, again := range []bool{false, true} {
 		var last answer
-		for range settleTries {
+		for range tries {
 			last = c.ask(ctx, pick(c.dice, c.gateways), s.op, again, 10*time.Second)
 			if ended(s, last) || ctx.Err() != nil {
 				break
