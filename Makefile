@@ -19,7 +19,7 @@ deps: ## install what the tests need beyond Go (C compiler, Node.js, Python, Pos
 build: ## compile everything; the binary goes to bin/onceward
 	@scripts/build.sh
 
-test: deps ## vet and test every module with the race detector
+test: deps ## test every module with the race detector
 	@scripts/test.sh
 
 lint: ## check format, vet, golangci-lint and module files of every module

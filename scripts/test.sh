@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Runs all of go vet and the tests, race detector on, in every module of go.work.
+# Runs the tests, race detector on, in every module of go.work. Vetting is
+# lint's: here it would have to read every dependency once more.
 # A failing module does not stop the others; the summary names it.
 #   MODULES='soroban bench'   only these modules (default: all)
 #   TESTFLAGS='-run TestX'    further flags of go test
@@ -10,11 +11,11 @@ read -ra flags <<<"${TESTFLAGS:-}"
 read -ra mods <<<"${MODULES:-$(modules | tr '\n' ' ')}"
 summary=() failed=0 tested=0
 
-# check DIR vets and tests one module; every go test line reaches the caller.
+# check DIR tests one module; every go test line reaches the caller.
 check() {
 	(
 		cd "$1"
-		go test -vet=all -race -timeout 10m "${flags[@]}" ./...
+		go test -vet=off -race -timeout 10m "${flags[@]}" ./...
 	)
 }
 

@@ -54,7 +54,7 @@ func checkRule(r *rule, known map[string]metric) []string {
 		}
 	}
 	for name := range r.Labels {
-		if !model.LabelName(name).IsValidLegacy() {
+		if !model.LegacyValidation.IsValidLabelName(name) {
 			wrong = append(wrong, "no name of a label: "+name)
 		}
 	}
