@@ -205,7 +205,8 @@ func TestTortureLinearizablePostgres(t *testing.T) {
 	})
 }
 
-// alternating sends every call to the next of several stores.
+// alternating sends every call to the next of several stores, but a claim's
+// checkpoints to one: the process that holds it makes them.
 type alternating struct {
 	stores []onceward.Store
 	n      atomic.Uint32
@@ -222,7 +223,7 @@ func (a *alternating) Renew(ctx context.Context, req onceward.RenewRequest) erro
 }
 
 func (a *alternating) Checkpoint(ctx context.Context, req onceward.CheckpointRequest) error {
-	return a.next().Checkpoint(ctx, req)
+	return a.stores[int(req.Claim.Owner[0])%len(a.stores)].Checkpoint(ctx, req)
 }
 
 func (a *alternating) Complete(ctx context.Context, req onceward.CompleteRequest) error {

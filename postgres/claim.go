@@ -33,7 +33,7 @@ func (s *Store) Claim(ctx context.Context, req onceward.ClaimRequest) (onceward.
 		req.Fingerprint = []byte{} // the column holds no NULL
 	}
 	for range maxClaims {
-		o := &op{kind: kindClaim, id: id, claim: req, stamp: s.clock.next(), bytes: 512 + len(req.Detail)}
+		o := &op{kind: kindClaim, id: id, claim: req, bytes: 512 + len(req.Detail)}
 		if req.TakeHeld {
 			o.kind = kindClaimHeld
 		}

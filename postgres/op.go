@@ -39,7 +39,7 @@ type op struct {
 	end    onceward.CompleteRequest
 	until  time.Time // of a lease, or of a release
 	blob   []byte    // checkpoints or header
-	stamp  int64     // order among this process's operations
+	stamp  int64     // order among this process's operations, 0 until it is first sent
 	unsure bool      // an attempt before may have taken effect
 	leader *op       // see wave
 

@@ -25,7 +25,6 @@ type Store struct {
 	writer  *writer
 	txs     *pgxpool.Pool // of operations with transactions of their own
 	group   *groupcommit.Committer[*op]
-	clock   clock
 	sweeper sweeper
 	cache   *replay.Cache
 	wakeups *wakeups

@@ -48,7 +48,7 @@ func TestACheckpointFromABrokenConnectionComesLate(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	late := s.clock.next()
+	late := s.writer.clock.next()
 	both := []onceward.Checkpoint{{Name: "a"}, {Name: "b"}}
 	if err := s.Checkpoint(t.Context(), onceward.CheckpointRequest{Claim: res.Record.Claim(), Checkpoints: both}); err != nil {
 		t.Fatal(err)

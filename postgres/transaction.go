@@ -28,6 +28,9 @@ func newTransaction(w *writer, ops []*op) *transaction {
 	t := &transaction{w: w, bucket: int16(ops[0].bucket), ops: ops, byID: make(map[onceward.ID]*op, len(ops))} //nolint:gosec // below Slots
 	for _, o := range ops {
 		o.reset()
+		if o.stamp == 0 { // here, where operations on one record come in their order
+			o.stamp = w.clock.next()
+		}
 		t.byKind[o.kind] = append(t.byKind[o.kind], o)
 		t.byID[o.id] = o
 	}

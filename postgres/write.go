@@ -38,7 +38,7 @@ func (s *Store) Renew(ctx context.Context, req onceward.RenewRequest) error {
 // Checkpoint implements onceward.Store.
 func (s *Store) Checkpoint(ctx context.Context, req onceward.CheckpointRequest) error {
 	blob := codec.EncodeCheckpoints(req.Checkpoints)
-	return s.write(ctx, req.Claim, &op{kind: kindCheckpoint, blob: blob, stamp: s.clock.next(), bytes: 64 + len(blob)})
+	return s.write(ctx, req.Claim, &op{kind: kindCheckpoint, blob: blob, bytes: 64 + len(blob)})
 }
 
 // Release implements onceward.Store.

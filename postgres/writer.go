@@ -20,6 +20,7 @@ type writer struct {
 	sql   *statements
 	cfg   Config
 	marks *marks
+	clock clock
 	grown growth
 	ended func(ids ...onceward.ID) // told of what has ended, see wakeups
 
