@@ -54,8 +54,9 @@ func TestLostWritesStopTheGateway(t *testing.T) {
 		t.Fatalf("%d %s", a.status, a.body)
 	}
 	onDatabase(t, dsn, remember)
-	if a := s.post("/v1/rewards", "lost", reward("b", 7)); a.status != http.StatusOK {
-		t.Fatalf("%d %s", a.status, a.body)
+	first := s.post("/v1/rewards", "lost", reward("b", 7))
+	if first.status != http.StatusOK {
+		t.Fatalf("%d %s", first.status, first.body)
 	}
 	onDatabase(t, dsn, rewind)
 
@@ -80,6 +81,13 @@ func TestLostWritesStopTheGateway(t *testing.T) {
 	eventually(t, "the gateway is ready again", func() bool { return s.get("/readyz").status == http.StatusOK })
 	if a := s.post("/v1/rewards", "new", reward("c", 7)); a.status != http.StatusOK {
 		t.Errorf("after the acknowledgement: %d %s", a.status, a.body)
+	}
+	// What the database has forgotten, the chain remembers.
+	if a := s.post("/v1/rewards", "lost", reward("b", 8)); a.status != http.StatusUnprocessableEntity || !strings.Contains(a.body, `"key-reused"`) {
+		t.Errorf("the lost key with another amount: %d %s", a.status, a.body)
+	}
+	if a := s.post("/v1/rewards", "lost", reward("b", 7)); a.status != http.StatusOK || a.body != first.body {
+		t.Errorf("the lost key again: %d %s; the first answer was %s", a.status, a.body, first.body)
 	}
 	if got := mints(t, rpc); got[account("a")] != 1 || got[account("b")] != 1 || got[account("c")] != 1 {
 		t.Errorf("mints: %v", got)

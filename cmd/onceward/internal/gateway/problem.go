@@ -107,6 +107,11 @@ func (g *Gateway) refusal(route *Route, op *onceward.Operation, err error) *once
 		p.RetryAfter = unavailable.RetryAfter
 		return p
 	}
+	if onceward.CodeOf(err) == onceward.CodeKeyReused { // the chain remembers what the store has lost
+		p := of(op, oncehttp.ProblemOf(err))
+		p.Detail = "The chain shows another call that was made with this key. Nothing was done; send what the key was for, or use a new key."
+		return p
+	}
 	g.cfg.Log.Error("contract call failed", "operation", op.ID(), "kind", route.Kind, "err", err)
 	return of(op, about(codeInternal, ""))
 }
