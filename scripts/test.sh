@@ -15,6 +15,11 @@ summary=() failed=0 tested=0
 check() {
 	(
 		cd "$1"
+		# Tests of a command also run it without the race detector. Compiled here
+		# once, it is not compiled by several of them at the same time.
+		if [ "$(go list -f '{{.Name}}' . 2>/dev/null)" = main ]; then
+			go build -tags torture -o /dev/null .
+		fi
 		go test -vet=off -race -timeout 10m "${flags[@]}" ./...
 	)
 }

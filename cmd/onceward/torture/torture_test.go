@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -18,6 +19,12 @@ var binary string
 
 func TestMain(m *testing.M) {
 	os.Exit(func() int {
+		// Campaigns mostly wait, for ledgers and for leases to lapse: more of them
+		// at the same time than there are processors.
+		if err := flag.Set("test.parallel", "4"); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
 		dir, err := os.MkdirTemp("", "onceward-torture-test-")
 		if err != nil {
 			fmt.Fprintln(os.Stderr, err)

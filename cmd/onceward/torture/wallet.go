@@ -117,7 +117,7 @@ func (w *wallets) authorization(ctx context.Context, op *operation, key *keypair
 	if cred == nil {
 		return "", errors.New("the simulation asks for no signature")
 	}
-	cred.SignatureExpirationLedger = xdr.Uint32(v.ledger) + 100 + xdr.Uint32(w.c.dice.n(600)) //nolint:gosec // small
+	cred.SignatureExpirationLedger = xdr.Uint32(v.ledger) + 150 + xdr.Uint32(w.c.dice.n(150)) //nolint:gosec // small
 	raw, err := xdr.HashIdPreimage{
 		Type: xdr.EnvelopeTypeEnvelopeTypeSorobanAuthorization,
 		SorobanAuthorization: &xdr.HashIdPreimageSorobanAuthorization{
