@@ -246,7 +246,8 @@ func (c *campaign) attack(ctx context.Context) error {
 	restores := c.planRestores()
 	var err error
 	for i := range c.cfg.ops {
-		if err = restores.due(ctx, c, i); err != nil || ctx.Err() != nil {
+		// Not to be broken off half done when the time is over.
+		if err = restores.due(context.WithoutCancel(ctx), c, i); err != nil || ctx.Err() != nil {
 			break
 		}
 		if i > 0 && i%1000 == 0 {

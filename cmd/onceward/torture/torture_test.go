@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"flag"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -19,12 +18,6 @@ var binary string
 
 func TestMain(m *testing.M) {
 	os.Exit(func() int {
-		// Campaigns mostly wait, for ledgers and for leases to lapse: more of them
-		// at the same time than there are processors.
-		if err := flag.Set("test.parallel", "4"); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			return 1
-		}
 		dir, err := os.MkdirTemp("", "onceward-torture-test-")
 		if err != nil {
 			fmt.Fprintln(os.Stderr, err)
