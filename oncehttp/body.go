@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 
 	"github.com/onceward/onceward"
@@ -61,14 +60,28 @@ func (g *guard) tooLarge() error {
 }
 
 func (g *guard) unreadable(err error) error {
-	if _, ok := errors.AsType[*http.MaxBytesError](err); ok { // a limit further out
-		return &onceward.Error{Code: onceward.CodePayloadTooLarge, Err: err}
+	code := BodyCode(err)
+	if code != onceward.CodePayloadTooLarge {
+		g.log.Info("request body not read", "err", err)
 	}
-	g.log.Info("request body not read", "err", err)
-	if timeout, ok := errors.AsType[net.Error](err); ok && timeout.Timeout() { // a deadline of the server
-		return &onceward.Error{Code: CodeRequestTimeout, Err: err}
+	if code != CodePayloadInvalid {
+		return &onceward.Error{Code: code, Err: err}
 	}
 	return payloadInvalid(errors.New("the body ended before it was complete"))
+}
+
+// BodyCode says why a request's body could not be read to its end: an
+// http.MaxBytesReader further out has a lower limit, a deadline of the server has
+// passed, or the body broke off.
+func BodyCode(err error) onceward.Code {
+	var timeout interface{ Timeout() bool }
+	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
+		return onceward.CodePayloadTooLarge
+	}
+	if errors.As(err, &timeout) && timeout.Timeout() {
+		return CodeRequestTimeout
+	}
+	return CodePayloadInvalid
 }
 
 func payloadInvalid(err error) error { return &onceward.Error{Code: CodePayloadInvalid, Err: err} }

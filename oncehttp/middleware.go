@@ -40,7 +40,7 @@ func New(eng *onceward.Engine, opts Options) (func(http.Handler) http.Handler, e
 		eng: eng, opt: opts, log: opts.Logger,
 		hash:        hasher{secret: opts.Secret},
 		replayable:  newReplayable(opts.ReplayHeaders),
-		link:        policyLink(opts.PolicyURL),
+		link:        PolicyLink(opts.PolicyURL),
 		maxResponse: eng.Config().MaxResponseBytes,
 		keyless:     opts.Optional && opts.BodyKey == "" && opts.NaturalKey == nil,
 	}

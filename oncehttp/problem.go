@@ -68,10 +68,8 @@ func ProblemOf(err error) *Problem {
 		e = &onceward.Error{Code: CodeInternal}
 	}
 	t := problemType(e.Code)
-	p := &Problem{
-		Code: t.Code, Status: t.Status, Title: t.Title, Detail: t.Detail, Retryable: t.Retryable,
-		RetryAfter: e.RetryAfter,
-	}
+	p := t.Problem()
+	p.RetryAfter = e.RetryAfter
 	if p.Retryable {
 		p.RetryAfter = max(p.RetryAfter, time.Second)
 	}
@@ -120,7 +118,7 @@ func (p *Problem) Write(w http.ResponseWriter, r *http.Request) {
 	if own.RetryAfter > 0 {
 		h.Set("Retry-After", retryAfter(own.RetryAfter))
 	}
-	link := policyLink(cmp.Or(own.PolicyURL, DefaultPolicyURL))
+	link := PolicyLink(cmp.Or(own.PolicyURL, DefaultPolicyURL))
 	if x == nil && !slices.Contains(h["Link"], link) { // the middleware adds it to what a guarded handler says
 		h["Link"] = append(slices.Clip(h["Link"]), link)
 	}
@@ -129,8 +127,8 @@ func (p *Problem) Write(w http.ResponseWriter, r *http.Request) {
 	_, _ = w.Write(body) // the client has gone
 }
 
-// policyLink is the value of the Link header that leads to the policy page.
-func policyLink(url string) string { return "<" + url + `>; rel="describedby"` }
+// PolicyLink returns the value of the Link header that leads to the policy page.
+func PolicyLink(url string) string { return "<" + url + `>; rel="describedby"` }
 
 type notedKey struct{}
 

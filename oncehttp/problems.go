@@ -22,6 +22,11 @@ type ProblemType struct {
 	explained bool // the cause is written for the client, and replaces Detail
 }
 
+// Problem returns an answer of this type.
+func (t ProblemType) Problem() *Problem {
+	return &Problem{Code: t.Code, Status: t.Status, Title: t.Title, Detail: t.Detail, Retryable: t.Retryable}
+}
+
 // problemTable is in the order of the HTTP contract.
 var problemTable = []ProblemType{
 	{

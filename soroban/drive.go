@@ -181,8 +181,9 @@ func (s *Submitter) succeeded(ctx context.Context, op *onceward.Operation, p *pl
 }
 
 // prove stores why an attempt, or all of them, need no more attention: only then
-// may another one be built, or the key be released. What a server says of an account proves something only if it
-// is of our network, so that is asked for once more.
+// may another one be built, or the key be released. What a server says of an
+// account proves something only if it is of our network, so that is asked for
+// once more.
 func (s *Submitter) prove(ctx context.Context, op *onceward.Operation, name string, proof Proof) error {
 	for {
 		err := s.verify(ctx)

@@ -1,11 +1,8 @@
 package soroban_test
 
 import (
-	"bytes"
 	"encoding/hex"
-	"encoding/json"
 	"fmt"
-	"net/http"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -54,26 +51,10 @@ func (w *world) steal(a soroban.Attempt) string {
 	if err != nil {
 		w.Fatal(err)
 	}
-	body, err := json.Marshal(map[string]any{
-		"jsonrpc": "2.0", "id": 1, "method": "sendTransaction", "params": map[string]string{"transaction": encoded},
-	})
-	if err != nil {
-		w.Fatal(err)
-	}
-	req, err := http.NewRequestWithContext(w.Context(), http.MethodPost, "http://chain.test/", bytes.NewReader(body))
-	if err != nil {
-		w.Fatal(err)
-	}
-	resp, err := w.serve(req, body)
-	if err != nil {
-		w.Fatal(err)
-	}
-	defer resp.Body.Close()
-	var answer struct {
-		Result protocol.SendTransactionResponse `json:"result"`
-	}
-	if err := json.NewDecoder(resp.Body).Decode(&answer); err != nil || answer.Result.Status != "PENDING" {
-		w.Fatal(err, answer)
+	var answer protocol.SendTransactionResponse
+	w.rpc(w, "sendTransaction", map[string]string{"transaction": encoded}, &answer)
+	if answer.Status != "PENDING" {
+		w.Fatal(answer)
 	}
 	return hex.EncodeToString(hash[:])
 }

@@ -251,7 +251,7 @@ func (g *Gateway) accept(w http.ResponseWriter, route *Route, id onceward.ID, as
 	engine := g.cfg.Engine.Config()
 	w.Header().Set("Location", "/v1/operations/"+id.String())
 	w.Header().Set("Retry-After", "1")
-	w.Header().Set("Link", "<"+PolicyPath+`>; rel="describedby"`)
+	w.Header().Set("Link", oncehttp.PolicyLink(PolicyPath))
 	// As the middleware has it: what this comes to is kept at least as if it came to it now.
 	w.Header().Set(oncehttp.HeaderExpires, engine.Now().Add(cmp.Or(route.Options.Retention, engine.Retention)).UTC().Format(http.TimeFormat))
 	if async {

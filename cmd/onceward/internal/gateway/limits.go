@@ -115,11 +115,11 @@ func (g *Gateway) amount(r *Route, l Limit, inv soroban.Invocation) (*big.Int, e
 // limited turns a limit that is reached into the client's answer.
 func (g *Gateway) limited(op *onceward.Operation, err error) *oncehttp.Problem {
 	if limit, ok := errors.AsType[*soroban.LimitError](err); ok {
-		p := of(op, about(onceward.CodeRateLimited,
+		p := of(op.ID(), about(onceward.CodeRateLimited,
 			"A limit of this endpoint is reached. Nothing was done. Send the request again later, with the same key; a smaller amount may still fit."))
 		p.RetryAfter = limit.RetryAfter
 		return p
 	}
 	g.cfg.Log.Error("limit not read", "operation", op.ID(), "err", err)
-	return of(op, about(onceward.CodeStoreUnavailable, ""))
+	return of(op.ID(), about(onceward.CodeStoreUnavailable, ""))
 }

@@ -37,18 +37,18 @@ const (
 func about(code onceward.Code, detail string) *oncehttp.Problem {
 	for _, t := range slices.Concat(problemTable, oncehttp.Problems()) {
 		if t.Code == code {
-			return &oncehttp.Problem{
-				Code: code, Status: t.Status, Title: t.Title, Detail: cmp.Or(detail, t.Detail), Retryable: t.Retryable,
-			}
+			p := t.Problem()
+			p.Detail = cmp.Or(detail, p.Detail)
+			return p
 		}
 	}
 	return &oncehttp.Problem{Code: codeInternal, Title: "The call could not be made"}
 }
 
 // of makes p the answer of an operation.
-func of(op *onceward.Operation, p *oncehttp.Problem) *oncehttp.Problem {
-	p.Instance = "urn:uuid:" + op.ID().String()
-	extend(p, "operation_id", op.ID().String())
+func of(id onceward.ID, p *oncehttp.Problem) *oncehttp.Problem {
+	p.Instance = "urn:uuid:" + id.String()
+	extend(p, "operation_id", id.String())
 	return p
 }
 
@@ -86,7 +86,7 @@ func invalid(err error) *oncehttp.Problem {
 // refusal turns an error of the submitter into the client's answer.
 func (g *Gateway) refusal(route *Route, op *onceward.Operation, err error) *oncehttp.Problem {
 	if rejected, ok := errors.AsType[*soroban.RejectedError](err); ok {
-		p := of(op, about(codeContractRejected, ""))
+		p := of(op.ID(), about(codeContractRejected, ""))
 		if rejected.HasCode {
 			named := g.cfg.Contracts.errorOf(route.Contract, route.Function, rejected.Code)
 			extend(p, "contract_error", named)
@@ -95,7 +95,7 @@ func (g *Gateway) refusal(route *Route, op *onceward.Operation, err error) *once
 		return p
 	}
 	if errors.Is(err, onceward.ErrPark) {
-		p := of(op, about(codeInterrupted, ""))
+		p := of(op.ID(), about(codeInterrupted, ""))
 		p.RetryAfter = g.cfg.Engine.Config().RecoverInterval
 		return p
 	}
@@ -103,15 +103,15 @@ func (g *Gateway) refusal(route *Route, op *onceward.Operation, err error) *once
 		if unavailable.Err != nil {
 			g.cfg.Log.Warn("contract call not made", "operation", op.ID(), "kind", route.Kind, "err", err)
 		}
-		p := of(op, about(codeChainUnavailable, "Nothing was done: "+unavailable.Reason+". Send the request again with the same key."))
+		p := of(op.ID(), about(codeChainUnavailable, "Nothing was done: "+unavailable.Reason+". Send the request again with the same key."))
 		p.RetryAfter = unavailable.RetryAfter
 		return p
 	}
 	if onceward.CodeOf(err) == onceward.CodeKeyReused { // the chain remembers what the store has lost
-		p := of(op, oncehttp.ProblemOf(err))
+		p := of(op.ID(), oncehttp.ProblemOf(err))
 		p.Detail = "The chain shows another call that was made with this key. Nothing was done; send what the key was for, or use a new key."
 		return p
 	}
 	g.cfg.Log.Error("contract call failed", "operation", op.ID(), "kind", route.Kind, "err", err)
-	return of(op, about(codeInternal, ""))
+	return of(op.ID(), about(codeInternal, ""))
 }

@@ -132,7 +132,7 @@ func (g *Gateway) submitRelay(route *RelayRoute) http.Handler {
 			return
 		}
 		if refused, ok := errors.AsType[*soroban.RelayError](err); ok {
-			of(op, relayRefusal(refused)).Write(w, r)
+			of(op.ID(), relayRefusal(refused)).Write(w, r)
 			return
 		}
 		g.refusal(&Route{Kind: route.Kind, Contract: x.Contract(), Function: x.Function()}, op, err).Write(w, r)
@@ -145,7 +145,8 @@ func relayRefusal(e *soroban.RelayError) *oncehttp.Problem {
 	p := about(codeInternal, "")
 	for _, t := range RelayProblems() {
 		if string(t.Code) == relayPrefix+e.Code {
-			p = &oncehttp.Problem{Code: t.Code, Status: t.Status, Title: t.Title, Detail: cmp.Or(e.Detail, t.Detail)}
+			p = t.Problem()
+			p.Detail = cmp.Or(e.Detail, p.Detail)
 		}
 	}
 	if e.TxHash != "" {

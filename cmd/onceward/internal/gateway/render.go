@@ -56,9 +56,8 @@ func (c *Contracts) value(res soroban.Result) json.RawMessage {
 }
 
 func (c *Contracts) failure(res soroban.Result) onceward.Response {
-	p := about(codeContractFailed, "The transaction is in a ledger and failed there ("+res.ResultCode+"). It is final: a retry gets this answer. To try again, use a new key.")
-	p.Instance = "urn:uuid:" + res.Operation.String()
-	p.Extensions = map[string]any{"operation_id": res.Operation.String()}
+	p := of(res.Operation, about(codeContractFailed,
+		"The transaction is in a ledger and failed there ("+res.ResultCode+"). It is final: a retry gets this answer. To try again, use a new key."))
 	if res.TxHash != "" {
 		extend(p, "tx_hash", res.TxHash)
 	}

@@ -4,11 +4,9 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"mime"
-	"net"
 	"net/http"
 
 	"github.com/onceward/onceward"
@@ -67,11 +65,12 @@ func readJSON(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, *onc
 }
 
 func bodyProblem(err error, limit int64) *oncehttp.Problem {
-	if _, large := errors.AsType[*http.MaxBytesError](err); large {
-		return about(onceward.CodePayloadTooLarge, fmt.Sprintf("This endpoint takes at most %d bytes.", limit))
+	code := oncehttp.BodyCode(err)
+	if code == onceward.CodePayloadTooLarge {
+		return about(code, fmt.Sprintf("This endpoint takes at most %d bytes.", limit))
 	}
-	if timeout, ok := errors.AsType[net.Error](err); ok && timeout.Timeout() { // a deadline of the server
-		return about(oncehttp.CodeRequestTimeout, "")
+	if code == oncehttp.CodeRequestTimeout {
+		return about(code, "")
 	}
 	return invalid(&fieldError{Detail: "the body could not be read to its end"})
 }

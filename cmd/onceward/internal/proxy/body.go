@@ -55,14 +55,12 @@ func brokenBody(ctx context.Context) error {
 // backend, which may have got a part of it, has seen it break off as well.
 func (p *Proxy) brokeOff(w http.ResponseWriter, r *http.Request, err error) {
 	p.cfg.Log.InfoContext(r.Context(), "request body not received", "method", r.Method, "err", err)
-	code, what := oncehttp.CodePayloadInvalid, "The body ended before it was complete."
-	if _, ok := errors.AsType[*http.MaxBytesError](err); ok { // a limit further out
-		code, what = onceward.CodePayloadTooLarge, "The body is larger than is accepted."
-	} else if isTimeout(err) {
-		code, what = oncehttp.CodeRequestTimeout, "The rest of the body did not come in time."
-	}
-	out := oncehttp.ProblemOf(&onceward.Error{Code: code})
-	out.Detail = what + " The backend has got a part of the request at most."
+	out := oncehttp.ProblemOf(&onceward.Error{Code: oncehttp.BodyCode(err)})
+	out.Detail = map[onceward.Code]string{
+		onceward.CodePayloadTooLarge: "The body is larger than is accepted.",
+		oncehttp.CodeRequestTimeout:  "The rest of the body did not come in time.",
+		oncehttp.CodePayloadInvalid:  "The body ended before it was complete.",
+	}[out.Code] + " The backend has got a part of the request at most."
 	out.Retryable, out.RetryAfter = false, 0 // nothing keeps it from acting on two parts
 	if r.ProtoMajor == 1 {
 		w.Header().Set("Connection", "close") // the rest cannot be told from another request

@@ -75,6 +75,17 @@ type answer struct {
 	body   string
 }
 
+// read takes in the whole of an answer.
+func read(t *testing.T, res *http.Response) answer {
+	t.Helper()
+	defer res.Body.Close()
+	data, err := io.ReadAll(res.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return answer{res.StatusCode, res.Header, string(data)}
+}
+
 // send makes one request; header pairs follow the body.
 func (g *gate) send(method, path, body string, header ...string) answer {
 	g.t.Helper()
@@ -91,12 +102,7 @@ func (g *gate) send(method, path, body string, header ...string) answer {
 	if err != nil {
 		g.t.Fatal(err)
 	}
-	defer res.Body.Close()
-	data, err := io.ReadAll(res.Body)
-	if err != nil {
-		g.t.Fatal(err)
-	}
-	return answer{res.StatusCode, res.Header, string(data)}
+	return read(g.t, res)
 }
 
 func (g *gate) post(key, body string, header ...string) answer {

@@ -50,12 +50,11 @@ func Problems() []oncehttp.ProblemType {
 func problem(code onceward.Code, more string) *oncehttp.Problem {
 	for _, t := range Problems() {
 		if t.Code == code {
+			p := t.Problem()
 			if more != "" {
-				more = " " + more
+				p.Detail += " " + more
 			}
-			return &oncehttp.Problem{
-				Code: t.Code, Status: t.Status, Title: t.Title, Detail: t.Detail + more, Retryable: t.Retryable,
-			}
+			return p
 		}
 	}
 	return &oncehttp.Problem{Code: oncehttp.CodeInternal}
@@ -141,18 +140,14 @@ func (f *failure) Unwrap() error { return f.problem }
 // code names a failure by its error.
 func (p *Proxy) code(err error) onceward.Code {
 	var op *net.OpError
+	var timeout interface{ Timeout() bool }
 	switch {
 	case errors.As(err, &op) && op.Op == "dial", isDNS(err):
 		return CodeUnreachable
-	case errors.Is(err, errTimeout), isTimeout(err):
+	case errors.Is(err, errTimeout), errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
 		return CodeTimeout
 	}
 	return CodeFailed
-}
-
-func isTimeout(err error) bool {
-	var timeout interface{ Timeout() bool }
-	return errors.Is(err, context.DeadlineExceeded) || errors.As(err, &timeout) && timeout.Timeout()
 }
 
 func isDNS(err error) bool {

@@ -92,12 +92,7 @@ func TestAStalledClientIsNotTheBackendsFault(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				defer res.Body.Close()
-				text, err := io.ReadAll(res.Body)
-				if err != nil {
-					t.Fatal(err)
-				}
-				a := answer{res.StatusCode, res.Header, string(text)}
+				a := read(t, res)
 				a.is(t, http.StatusRequestTimeout, "request-timeout")
 				a.notToBeRepeated(t)
 				if err := <-rest; err == nil {
@@ -163,12 +158,7 @@ func TestABodyThatBreaksOffIsNotTheBackendsFault(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			defer res.Body.Close()
-			text, err := io.ReadAll(res.Body)
-			if err != nil {
-				t.Fatal(err)
-			}
-			a := answer{res.StatusCode, res.Header, string(text)}
+			a := read(t, res)
 			a.is(t, http.StatusBadRequest, "payload-invalid")
 			a.notToBeRepeated(t)
 			if err := <-ended; err == nil {
@@ -204,14 +194,10 @@ func TestAStalledClientWithAKeyClaimsNothing(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			defer res.Body.Close()
-			text, err := io.ReadAll(res.Body)
-			if err != nil {
-				t.Fatal(err)
-			}
-			answer{res.StatusCode, res.Header, string(text)}.is(t, http.StatusRequestTimeout, "request-timeout")
+			a := read(t, res)
+			a.is(t, http.StatusRequestTimeout, "request-timeout")
 			if res.Header.Get("Retry-After") == "" {
-				t.Errorf("it may not be sent again: %v %s", res.Header, text)
+				t.Errorf("it may not be sent again: %v %s", a.header, a.body)
 			}
 			if rec, err := g.eng.Get(t.Context(), onceward.Key{Value: "k"}); !errors.Is(err, onceward.ErrNotFound) {
 				t.Errorf("the key is taken: %+v, %v", rec, err)

@@ -2,7 +2,6 @@ package serving
 
 import (
 	"net/http"
-	"time"
 
 	"github.com/onceward/onceward"
 	"github.com/onceward/onceward/oncehttp"
@@ -27,9 +26,5 @@ func withKey(r *http.Request) *http.Request {
 
 // refuse answers a request that there is no place for.
 func refuse(w http.ResponseWriter, r *http.Request) {
-	t := Problems()[0]
-	p := &oncehttp.Problem{
-		Code: t.Code, Status: t.Status, Title: t.Title, Detail: t.Detail, Retryable: t.Retryable, RetryAfter: time.Second,
-	}
-	p.Write(w, withKey(r))
+	Problems()[0].Problem().Write(w, withKey(r))
 }
