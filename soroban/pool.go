@@ -54,7 +54,17 @@ func (s *Submitter) acquire(ctx context.Context, op *onceward.Operation, guardKe
 	patience := time.NewTimer(s.cfg.ChannelWait)
 	defer patience.Stop()
 	why := ""
+	none := func() error {
+		return &UnavailableError{Reason: "no channel came free" + why, RetryAfter: queueRetry}
+	}
 	for tried := 1; ; tried++ {
+		// The end of the wait comes before a channel: one that cannot be used
+		// goes straight back, and is always there.
+		select {
+		case <-patience.C:
+			return nil, ledgerView{}, none()
+		default:
+		}
 		select {
 		case c := <-p.free:
 			v, err := s.tryReserve(ctx, c, guardKey)
@@ -63,7 +73,7 @@ func (s *Submitter) acquire(ctx context.Context, op *onceward.Operation, guardKe
 			}
 			why = ": " + err.Error()
 		case <-patience.C:
-			return nil, ledgerView{}, &UnavailableError{Reason: "no channel came free" + why, RetryAfter: queueRetry}
+			return nil, ledgerView{}, none()
 		case <-ctx.Done():
 			return nil, ledgerView{}, context.Cause(ctx)
 		case <-s.stopped:
