@@ -143,6 +143,69 @@ func startChain(t *testing.T, interval time.Duration) string {
 	return srv.URL
 }
 
+// pausableChain closes ledgers unless it is told not to.
+type pausableChain struct {
+	url string
+
+	mu     sync.Mutex // held while a ledger is closed
+	paused bool
+}
+
+func startPausableChain(t *testing.T) *pausableChain {
+	t.Helper()
+	chain, err := devchain.Open(devchain.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv := httptest.NewServer(chain.Handler())
+	p := &pausableChain{url: srv.URL}
+	ctx, cancel := context.WithCancel(t.Context())
+	var running sync.WaitGroup
+	running.Go(func() {
+		tick := time.NewTicker(100 * time.Millisecond)
+		defer tick.Stop()
+		for ctx.Err() == nil {
+			select {
+			case <-tick.C:
+			case <-ctx.Done():
+			}
+			if err := p.closeLedger(chain); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	t.Cleanup(func() {
+		cancel()
+		running.Wait()
+		if err := chain.Close(); err != nil {
+			t.Error(err)
+		}
+		srv.Close()
+	})
+	return p
+}
+
+func (p *pausableChain) closeLedger(chain *devchain.Chain) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.paused {
+		return nil
+	}
+	_, err := chain.CloseLedger()
+	return err
+}
+
+// pause returns when no ledger is closed any more.
+func (p *pausableChain) pause() { p.set(true) }
+
+func (p *pausableChain) resume() { p.set(false) }
+
+func (p *pausableChain) set(paused bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.paused = paused
+}
+
 // campaign is what the clients know.
 type campaign struct {
 	t *testing.T

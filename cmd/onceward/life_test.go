@@ -99,59 +99,60 @@ func TestReloadDropsNothing(t *testing.T) {
 
 func TestAsyncAnswers(t *testing.T) {
 	t.Parallel()
-	path := configFile(t, startChain(t, 3*time.Second), "    wait: 0s", "    sync_timeout: 500ms")
+	chain := startPausableChain(t)
+	path := configFile(t, chain.url, "    wait: 0s", "    sync_timeout: 500ms")
 	s := startServe(t, path)
-	for name, prefer := range map[string]string{"preferred": "respond-async", "too long": ""} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			key := strings.ReplaceAll(name, " ", "-")
-			header := []string{}
-			if prefer != "" {
-				header = append(header, "Prefer", prefer)
-			}
-			first := s.post("/v1/rewards", key, reward(key, 1), header...)
-			id, _ := first.field(t, "operation_id").(string)
-			if first.status != http.StatusAccepted || first.header.Get("Location") != "/v1/operations/"+id || first.field(t, "status") != "PENDING" {
-				t.Fatalf("first: %d %v %s", first.status, first.header, first.body)
-			}
-			if got := first.header.Get("Preference-Applied"); got != prefer {
-				t.Errorf("Preference-Applied: %q", got)
-			}
-			retry := s.post("/v1/rewards", key, reward(key, 1)) // with no preference
-			if retry.status == http.StatusAccepted && retry.body != first.body {
-				t.Errorf("the retry: %s", retry.body)
-			} else if retry.status != http.StatusAccepted && retry.status != http.StatusOK {
-				t.Errorf("the retry: %d %s", retry.status, retry.body)
-			}
-			other := s.post("/v1/rewards", key, reward(key, 2))
-			if other.status != http.StatusUnprocessableEntity {
-				t.Errorf("another amount: %d %s", other.status, other.body)
-			}
-			eventually(t, "the operation succeeds", func() bool {
-				return s.get(first.header.Get("Location")).field(t, "status") == "SUCCEEDED"
-			})
-			var final answer
-			eventually(t, "the final answer is replayed", func() bool {
-				final = s.post("/v1/rewards", key, reward(key, 1), header...)
-				return final.status == http.StatusOK
-			})
-			if final.field(t, "operation_id") != id || final.header.Get("Idempotent-Replayed") != "true" {
-				t.Errorf("final: %v %s", final.header, final.body)
-			}
-		})
-	}
-	t.Run("refused", func(t *testing.T) {
-		t.Parallel()
-		content := fmt.Sprintf(`{"author":%q,"content_hash":%q,"uri":"https://example.org/1"}`, account("a"), strings.Repeat("ef", 32))
-		eventually(t, "the content is registered", func() bool {
-			return s.post("/v1/content", "original", content).status == http.StatusOK
-		})
-		// Nobody is told 202 for what the contract refuses at once.
-		a := s.post("/v1/content", "copy", content, "Prefer", "respond-async")
-		if a.status != http.StatusUnprocessableEntity || a.field(t, "contract_error.name") != "AlreadySubmitted" {
-			t.Errorf("%d %s", a.status, a.body)
+	chain.pause() // no request can be answered in time
+	early := map[string]string{"preferred": "respond-async", "too-long": ""}
+	first := make(map[string]answer)
+	for key, prefer := range early {
+		a := s.post("/v1/rewards", key, reward(key, 1), preference(prefer)...)
+		id, _ := a.field(t, "operation_id").(string)
+		if a.status != http.StatusAccepted || a.header.Get("Location") != "/v1/operations/"+id || a.field(t, "status") != "PENDING" {
+			t.Fatalf("%s: %d %v %s", key, a.status, a.header, a.body)
 		}
+		if got := a.header.Get("Preference-Applied"); got != prefer {
+			t.Errorf("%s: Preference-Applied: %q", key, got)
+		}
+		first[key] = a
+		if retry := s.post("/v1/rewards", key, reward(key, 1)); retry.status != http.StatusAccepted || retry.body != a.body {
+			t.Errorf("%s: the retry, with no preference: %d %s", key, retry.status, retry.body)
+		}
+		if other := s.post("/v1/rewards", key, reward(key, 2)); other.status != http.StatusUnprocessableEntity {
+			t.Errorf("%s: another amount: %d %s", key, other.status, other.body)
+		}
+	}
+	chain.resume()
+	for key, prefer := range early {
+		eventually(t, "the operation succeeds", func() bool {
+			return s.get(first[key].header.Get("Location")).field(t, "status") == "SUCCEEDED"
+		})
+		var final answer
+		eventually(t, "the final answer is replayed", func() bool {
+			final = s.post("/v1/rewards", key, reward(key, 1), preference(prefer)...)
+			return final.status == http.StatusOK
+		})
+		if final.field(t, "operation_id") != first[key].field(t, "operation_id") || final.header.Get("Idempotent-Replayed") != "true" {
+			t.Errorf("%s, final: %v %s", key, final.header, final.body)
+		}
+	}
+	content := fmt.Sprintf(`{"author":%q,"content_hash":%q,"uri":"https://example.org/1"}`, account("a"), strings.Repeat("ef", 32))
+	eventually(t, "the content is registered", func() bool {
+		return s.post("/v1/content", "original", content).status == http.StatusOK
 	})
+	// Nobody is told 202 for what the contract refuses at once.
+	a := s.post("/v1/content", "copy", content, "Prefer", "respond-async")
+	if a.status != http.StatusUnprocessableEntity || a.field(t, "contract_error.name") != "AlreadySubmitted" {
+		t.Errorf("%d %s", a.status, a.body)
+	}
+}
+
+// preference is the header for a Prefer of that value, if any.
+func preference(value string) []string {
+	if value == "" {
+		return nil
+	}
+	return []string{"Prefer", value}
 }
 
 // What an instance has in hand when its time is up is parked, and another one
