@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Runs the tests, race detector on, in every module of go.work. Vetting is
-# lint's: here it would have to read every dependency once more.
-# A failing module does not stop the others; the summary names it.
+# Runs the tests, race detector on, of every module of go.work in one go: while
+# one test waits, others run and compile. Vetting is lint's; here it would have
+# to read every dependency once more.
 #   MODULES='soroban bench'   only these modules (default: all)
 #   TESTFLAGS='-run TestX'    further flags of go test
 source "$(dirname "$0")/lib.sh"
@@ -9,38 +9,39 @@ source "$(dirname "$0")/lib.sh"
 export CGO_ENABLED=1 # the race detector links C
 read -ra flags <<<"${TESTFLAGS:-}"
 read -ra mods <<<"${MODULES:-$(modules | tr '\n' ' ')}"
-summary=() failed=0 tested=0
+all=()
 
-# check DIR tests one module; every go test line reaches the caller.
-check() {
-	(
-		cd "$1"
-		# Tests of a command also run it without the race detector. Compiled here
-		# once, it is not compiled by several of them at the same time.
-		if [ "$(go list -f '{{.Name}}' . 2>/dev/null)" = main ]; then
-			go build -tags torture -o /dev/null .
-		fi
-		go test -vet=off -race -timeout 10m "${flags[@]}" ./...
-	)
-}
+# How many packages at a time: more than there are processors, as many tests
+# mostly wait.
+parallel=$(($(getconf _NPROCESSORS_ONLN) * 3 / 2))
 
-n=0
 for mod in "${mods[@]}"; do
-	n=$((n + 1)) started=$SECONDS
-	if ! pkgs=$(packages "$mod"); then
-		result=FAILED
-	elif [ -z "$pkgs" ]; then
-		result='no packages'
-	else
-		say "[$n/${#mods[@]}] module $mod: $(wc -l <<<"$pkgs") packages, compiling"
-		tested=$((tested + 1))
-		if check "$mod"; then result=passed; else result=FAILED; fi
-	fi
-	if [ "$result" = FAILED ]; then failed=$((failed + 1)); fi
-	summary+=("$(printf '%-11s %5ds  %s' "$result" $((SECONDS - started)) "$mod")")
+	pkgs=$(packages "$mod") || die "module $mod cannot be read"
+	if [ -n "$pkgs" ]; then mapfile -t -O "${#all[@]}" all <<<"$pkgs"; fi
 done
+[ "${#all[@]}" -gt 0 ] || die "no module had a package to test"
 
-say 'summary'
-printf '%s\n' "${summary[@]}"
-[ "$failed" -eq 0 ] || die "$failed of ${#mods[@]} modules failed"
-[ "$tested" -gt 0 ] || die "no module had a package to test"
+# Commands first: their tests take longest, and nothing should be left to wait
+# for alone.
+commands=$(go list -f '{{if eq .Name "main"}}{{.ImportPath}}{{end}}' "${all[@]}" | sort -r)
+mapfile -t all < <({ printf '%s\n' "$commands" "${all[@]}"; } | awk 'NF && !seen[$0]++')
+
+# The tests of the gateway also run it without the race detector. Compiled here
+# once, it is not compiled by several of them at the same time.
+gateway=$(grep '/cmd/onceward$' <<<"$commands" || true)
+if [ -n "$gateway" ]; then
+	say 'compiling the gateway as it is delivered'
+	go build -tags torture -o /dev/null "$gateway"
+fi
+
+say "testing ${#all[@]} packages of ${#mods[@]} modules, $parallel at a time; the first results take minutes"
+out=$(mktemp)
+trap 'rm -f "$out"' EXIT
+failed=''
+go test -vet=off -race -p "$parallel" -timeout 20m "${flags[@]}" "${all[@]}" 2>&1 | tee "$out" || failed=yes
+
+say "summary after $((SECONDS / 60)) min $((SECONDS % 60)) s: $(grep -c '^ok' "$out" || true) packages passed"
+if [ -n "$failed" ]; then
+	grep -E '^(FAIL|panic:|--- FAIL)' "$out" || true
+	die 'tests failed'
+fi
