@@ -30,7 +30,7 @@ type wire struct {
 type growth struct{ ops atomic.Int64 }
 
 const (
-	growthStep = 2000
+	growthStep = 500
 	growthEnd  = 10_000_000 // by then the table has been analysed
 )
 

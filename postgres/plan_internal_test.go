@@ -3,6 +3,7 @@ package postgres
 import (
 	"fmt"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -37,15 +38,22 @@ func TestConnectionsOutgrow(t *testing.T) {
 // bucket and no other.
 func TestPlansUseTheKey(t *testing.T) {
 	t.Parallel()
-	for name, cfg := range map[string]MigrateConfig{"of a table": {}, "of a partition": {Partition: true, Buckets: 8}} {
+	for name, c := range map[string]struct {
+		cfg  MigrateConfig
+		rows int
+	}{
+		"of a table":      {MigrateConfig{}, 20_000},
+		"of a table soon": {MigrateConfig{}, 500},
+		"of a partition":  {MigrateConfig{Partition: true, Buckets: 8}, 20_000},
+	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			plansUseTheKey(t, cfg)
+			plansUseTheKey(t, c.cfg, c.rows)
 		})
 	}
 }
 
-func plansUseTheKey(t *testing.T, cfg MigrateConfig) {
+func plansUseTheKey(t *testing.T, cfg MigrateConfig, rows int) {
 	t.Helper()
 	pool := newDatabase(t)
 	if err := Migrate(t.Context(), pool, cfg); err != nil {
@@ -70,7 +78,7 @@ func plansUseTheKey(t *testing.T, cfg MigrateConfig) {
 	run(`INSERT INTO onceward_keys (bucket, id, scope, key, status, token, owner, attempt, seq, kind, policy,
 		fingerprint, retention_ns, claimed_at, lease_until, expires_at, due, resp_body)
 		SELECT n % 8, gen_random_uuid(), '', n::text, 'COMPLETED', n, gen_random_uuid(), 1, n, '', 'hold', '', 0, now(), now(), now(), now(), decode(repeat('00', 500), 'hex')
-		FROM generate_series(1, 20000) n`)
+		FROM generate_series(1, ` + strconv.Itoa(rows) + `) n`)
 	if cfg.Partition {
 		// Until autovacuum has been there small partitions are read as a whole.
 		run("ANALYZE onceward_keys")
@@ -80,6 +88,9 @@ func plansUseTheKey(t *testing.T, cfg MigrateConfig) {
 	for name, text := range map[string]string{
 		"renew": sql.renew, "checkpoint": sql.checkpoint, "complete": sql.complete, "release": sql.release, "read": sql.read,
 	} {
+		if name == "read" && rows < 1000 {
+			continue // it has no way to know better, and is seldom
+		}
 		run("PREPARE " + name + " AS " + text)
 		params := regexp.MustCompile(`\$\d+`).FindAllString(text, -1)
 		seen := map[string]bool{}
@@ -94,7 +105,7 @@ func plansUseTheKey(t *testing.T, cfg MigrateConfig) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if text := strings.Join(plan, "\n"); !strings.Contains(text, key) || strings.Contains(text, "Seq Scan on onceward_keys") ||
+		if text := strings.Join(plan, "\n"); !strings.Contains(text, key) || !strings.Contains(text, " AND (id = ") || strings.Contains(text, "Seq Scan on onceward_keys") ||
 			strings.Contains(text, "on "+partition(keysTable, 1)+" ") && !strings.Contains(text, "Subplans Removed: 7") {
 			t.Errorf("%s:\n%s", name, text)
 		}
