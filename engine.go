@@ -15,9 +15,10 @@ import (
 // keeps records. An Engine is safe for concurrent use, and any number of
 // engines in any number of processes may share a store.
 type Engine struct {
-	store Store
-	cfg   Config
-	log   *slog.Logger
+	store    Store
+	recaller Recaller // the store, if it is one
+	cfg      Config
+	log      *slog.Logger
 
 	flights flights
 	waiters atomic.Int64
@@ -40,8 +41,10 @@ func New(store Store, cfg Config) (*Engine, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
+	recaller, _ := store.(Recaller)
 	return &Engine{
 		store:       store,
+		recaller:    recaller,
 		cfg:         cfg,
 		log:         cfg.Logger,
 		reconcilers: make(map[string]Reconciler),
@@ -362,10 +365,7 @@ func (e *Engine) answer(req *Request, rec *Record) (Outcome, error) {
 		if rec.Response == nil || rec.Response.Tombstone {
 			return Outcome{}, &Error{Code: CodeResponseUnavailable, Record: rec}
 		}
-		return Outcome{
-			Response: *rec.Response, Replayed: true, Kept: true,
-			Token: rec.Token, ExpiresAt: rec.ExpiresAt,
-		}, nil
+		return replayOf(rec), nil
 	case StatusHeld:
 		return Outcome{}, &Error{Code: CodeOutcomeUnknown, Record: rec}
 	case StatusStarted:

@@ -182,6 +182,15 @@ type Waker interface {
 	Watch(key Key) (wake <-chan struct{}, stop func())
 }
 
+// Recaller is a Store that has some completed records in memory. Engine.Recall
+// uses it.
+type Recaller interface {
+	// Recall returns the completed record of key if it is in memory and durable,
+	// and nil otherwise. It does not wait. Others get the same record: nobody
+	// may change it.
+	Recall(key Key, now time.Time) *Record
+}
+
 // Lister is a Store that can list records for an operator, newest claim
 // first. Response bodies, Detail and Checkpoints are left out.
 type Lister interface {

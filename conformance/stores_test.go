@@ -16,7 +16,7 @@ import (
 func TestSQLite(t *testing.T) {
 	t.Parallel()
 	oncetest.Run(t, func(t *testing.T) onceward.Store { return openSQLite(t, sqlitestore.Config{}) },
-		append(oncetest.Abilities(), oncetest.Transactor)...)
+		append(oncetest.Abilities(), oncetest.Transactor, oncetest.Recaller)...)
 }
 
 // openSQLite returns a store in a new file, on the driver that the binary uses.

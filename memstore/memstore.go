@@ -168,6 +168,18 @@ func (s *Store) Get(ctx context.Context, req onceward.GetRequest) (onceward.Reco
 	return s.Find(ctx, onceward.FindRequest{ID: req.Key.ID(), Now: req.Now})
 }
 
+// Recall implements onceward.Recaller.
+func (s *Store) Recall(key onceward.Key, now time.Time) *onceward.Record {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r := s.rows[key.ID()]
+	if r == nil || r.Status != onceward.StatusCompleted || r.Expired(now) {
+		return nil
+	}
+	rec := r.Record // what it points to is replaced, and never changed
+	return &rec
+}
+
 // Find implements onceward.Finder.
 func (s *Store) Find(_ context.Context, req onceward.FindRequest) (onceward.Record, error) {
 	s.mu.Lock()

@@ -16,8 +16,8 @@ const firstRead = 32 << 10
 
 var errBodyConsumed = errors.New("the body was read before the idempotency middleware saw it; put the middleware outside whatever reads it")
 
-// readBody reads the whole body, up to the limit.
-func (g *guard) readBody(r *http.Request) ([]byte, error) {
+// readBody reads the whole body, up to the limit, into space if it is enough.
+func (g *guard) readBody(r *http.Request, space []byte) ([]byte, error) {
 	limit := g.opt.MaxBodyBytes
 	if r.Body == nil || r.Body == http.NoBody || r.ContentLength == 0 {
 		return nil, nil
@@ -29,7 +29,10 @@ func (g *guard) readBody(r *http.Request) ([]byte, error) {
 	if r.ContentLength > 0 {
 		size = min(r.ContentLength, firstRead) + 1 // room to meet the end
 	}
-	body := make([]byte, 0, size)
+	body := space[:0]
+	if int64(cap(body)) < size {
+		body = make([]byte, 0, size)
+	}
 	for {
 		if len(body) == cap(body) {
 			body = append(body, 0)[:len(body)]

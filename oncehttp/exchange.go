@@ -6,6 +6,7 @@ import (
 	"maps"
 	"net/http"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -23,6 +24,7 @@ type exchange struct {
 	req     onceward.Request
 	natural []string
 	body    []byte
+	text    []byte // the body without the key that it may carry
 
 	ctx     exchangeContext
 	reader  bufferedBody
@@ -32,10 +34,25 @@ type exchange struct {
 	ran     bool
 	failed  error // what the handler gave to Fail
 	expires time.Time
-	arena   [2]string // of header values that are set here
+	arena   []string  // of header values that are set here
+	room    [2]string // where it begins, unless the exchange is used again
 	space   fingerprintSpace
-	at      span // of the key in the body
 }
+
+// exchanges are kept for the next request, with the memory for its body, when
+// nobody but the middleware has seen them.
+var exchanges = sync.Pool{New: func() any { return new(exchange) }}
+
+func (x *exchange) recycle() {
+	body := x.body[:0]
+	if cap(body) > maxKeptBody || x.g.opt.NaturalKey != nil { // whose author may have kept it
+		body = nil
+	}
+	*x = exchange{body: body}
+	exchanges.Put(x)
+}
+
+const maxKeptBody = 4 << 10
 
 // exchangeContext is what the engine is asked under: it carries the exchange,
 // without a further allocation.
@@ -88,7 +105,7 @@ func (x *exchange) prepare() (guarded bool, err error) {
 	if x.key == "" && g.opt.BodyKey == "" && !g.opt.Optional {
 		return false, &onceward.Error{Code: onceward.CodeKeyMissing}
 	}
-	if x.body, err = g.readBody(r); err != nil {
+	if x.body, err = g.readBody(r, x.body); err != nil {
 		return false, err
 	}
 	inBody, at, err := g.bodyKey(r.Header.Get("Content-Type"), x.body)
@@ -112,22 +129,35 @@ func (x *exchange) prepare() (guarded bool, err error) {
 	if x.key == "" && len(x.natural) == 0 {
 		return false, nil
 	}
-	x.at = at
-	return true, x.describe(scope)
+	if x.text = x.body; at != (span{}) {
+		x.text = slices.Concat(x.body[:at.from], []byte("null"), x.body[at.to:])
+	}
+	x.req.Key = onceward.Key{Scope: scope, Value: x.key}
+	if x.req.Fingerprint, err = g.sum(&g.hash, r, x.text, &x.space); err != nil {
+		return false, payloadInvalid(err)
+	}
+	return true, nil
 }
 
-// describe fills in what the engine is asked.
-func (x *exchange) describe(scope string) error {
-	opt := &x.g.opt
-	fp, err := x.g.fingerprint(&x.g.hash, x.r, x.body, x.at, &x.space)
-	if err != nil {
-		return payloadInvalid(err)
+// recall answers from memory if it can.
+func (x *exchange) recall() bool {
+	if len(x.natural) > 0 {
+		return false
 	}
+	out, ok := x.g.eng.Recall(x.req.Key, x.req.Fingerprint)
+	if ok {
+		x.replay(&out)
+	}
+	return ok
+}
+
+// describe fills in the rest of what the engine is asked.
+func (x *exchange) describe() {
+	opt := &x.g.opt
 	x.req = onceward.Request{
-		Key: onceward.Key{Scope: scope, Value: x.key}, Fingerprint: fp.sum, Detail: fp.detail,
+		Key: x.req.Key, Fingerprint: x.req.Fingerprint, Detail: x.g.detail(&x.g.hash, x.r, x.text, &x.space),
 		Kind: opt.Kind, Policy: opt.Policy, InTx: opt.InTx, Retention: opt.Retention, Wait: opt.Wait, Final: opt.Replay,
 	}
-	return nil
 }
 
 func unauthorized(err error) error {
@@ -147,12 +177,13 @@ func unnatural(err error) error {
 // do asks the engine, and once more for each earlier secret when the request
 // is not the one that is recorded: it may have been recorded under that.
 func (x *exchange) do() (onceward.Outcome, error) {
+	x.describe()
 	out, err := x.ask()
 	for _, h := range x.g.prior {
 		if x.ran || onceward.CodeOf(err) != onceward.CodeKeyReused {
 			break
 		}
-		fp, bad := x.g.fingerprint(h, x.r, x.body, x.at, new(fingerprintSpace))
+		fp, bad := x.g.fingerprint(h, x.r, x.text, new(fingerprintSpace))
 		if bad != nil {
 			break // it was good before
 		}
@@ -237,14 +268,15 @@ func (x *exchange) answer(out onceward.Outcome, err error) {
 func (x *exchange) replay(out *onceward.Outcome) {
 	x.reset()
 	h := x.w.Header()
+	x.arena = make([]string, 0, 3+len(out.Response.Header)) // the header may be others', too
 	for name, values := range out.Response.Header {
 		if _, ok := x.g.replayable[name]; ok {
-			h[name] = values
+			h[name] = x.value(values...)
 		}
 	}
 	x.expires = out.ExpiresAt
 	x.mark(h)
-	h[HeaderReplayed] = headerTrue
+	h[HeaderReplayed] = x.value("true")
 	body := out.Response.Body
 	if len(body) > 0 && len(h["Content-Type"]) == 0 {
 		h["Content-Type"] = nil // keep net/http from guessing what the first answer left open
@@ -295,7 +327,7 @@ func (x *exchange) mark(h http.Header) {
 	if links := h["Link"]; len(links) > 0 {
 		h["Link"] = append(slices.Clip(links), x.g.link)
 	} else {
-		h["Link"] = x.value(0, x.g.link)
+		h["Link"] = x.value(x.g.link)
 	}
 	if x.key == "" && len(x.natural) == 0 {
 		return // there is no key that could expire
@@ -306,13 +338,18 @@ func (x *exchange) mark(h http.Header) {
 		// will be kept at least as if it came to it now.
 		expires = x.g.eng.Config().Now().Add(x.g.opt.Retention)
 	}
-	h[HeaderExpires] = x.value(1, x.g.dates.format(expires))
+	h[HeaderExpires] = x.value(x.g.dates.format(expires))
 }
 
-// value returns v as the value of a header; i is its place in the arena.
-func (x *exchange) value(i int, v string) []string {
-	x.arena[i] = v
-	return x.arena[i : i+1 : i+1]
+// value returns the values of a header, in memory of their own: who reads the
+// header after this exchange must not find another one's.
+func (x *exchange) value(values ...string) []string {
+	if x.arena == nil {
+		x.arena = x.room[:0]
+	}
+	from := len(x.arena)
+	x.arena = append(x.arena, values...)
+	return x.arena[from:len(x.arena):len(x.arena)]
 }
 
 // dateCache remembers the last date that was formatted: the answers of one
@@ -333,5 +370,3 @@ func (c *dateCache) format(t time.Time) string {
 	c.last.Store(d)
 	return d.text
 }
-
-var headerTrue = []string{"true"}

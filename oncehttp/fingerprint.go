@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"hash"
 	"net/http"
-	"slices"
 	"strings"
 	"sync"
 )
@@ -98,9 +97,6 @@ func (s *scratch) sumPart(part int, text string) digest {
 	return sum
 }
 
-// noDetail is where the head of a detail begins.
-var noDetail [detailHead]byte
-
 // fingerprint is what the engine stores of a request.
 type fingerprint struct {
 	sum    []byte // compared
@@ -108,69 +104,96 @@ type fingerprint struct {
 }
 
 // fingerprintSpace holds a fingerprint of the usual size.
-type fingerprintSpace [sha256.Size + 160]byte
+type fingerprintSpace struct {
+	sums  [numParts]digest
+	bytes [sha256.Size + 160]byte // the sum, then the detail
+}
 
-// fingerprint hashes r, whose body has been read. at is where the body
-// carries the key, which is no part of what is asked for. The result may use
-// space. Its error is a body that cannot be compared as the route wants.
-func (g *guard) fingerprint(h *hasher, r *http.Request, body []byte, at span, space *fingerprintSpace) (fingerprint, error) {
+// fingerprint hashes r, whose body is compared without the key that it may
+// carry. The result may use space. Its error is a body that cannot be compared
+// as the route wants.
+func (g *guard) fingerprint(h *hasher, r *http.Request, body []byte, space *fingerprintSpace) (fingerprint, error) {
+	sum, err := g.sum(h, r, body, space)
+	if err != nil {
+		return fingerprint{}, err
+	}
+	return fingerprint{sum, g.detail(h, r, body, space)}, nil
+}
+
+// sum returns what is compared. It is all that a replay needs.
+func (g *guard) sum(h *hasher, r *http.Request, body []byte, space *fingerprintSpace) ([]byte, error) {
 	s := h.get()
 	defer h.put(s)
-	if at != (span{}) {
-		body = slices.Concat(body[:at.from], []byte("null"), body[at.to:])
-	}
-	contentType := r.Header.Get("Content-Type")
-	var sums [numParts]digest
+	contentType, sums := r.Header.Get("Content-Type"), &space.sums
 	sums[partMethod] = s.sumPart(partMethod, r.Method)
 	sums[partPath] = s.sumPart(partPath, comparablePath(r))
 	sums[partQuery] = s.sumPart(partQuery, r.URL.RawQuery)
 	sums[partContentType] = s.sumPart(partContentType, contentType)
-	s.detail = append(s.detail[:0], noDetail[:]...)
-	if err := g.hashBody(s, &sums[partBody], contentType, body); err != nil {
-		return fingerprint{}, err
+	var err error
+	if sums[partBody], err = g.sumBody(s, contentType, body); err != nil {
+		return nil, err
 	}
-	s.detail[0] = detailVersion
 	s.buf = append(s.buf[:0], fingerprintVersion)
 	for i := range sums {
-		copy(s.detail[1+i*shortSum:], sums[i][:shortSum])
 		s.buf = append(s.buf, sums[i][:]...)
 	}
 	sum := s.sum(s.buf)
-	out := append(append(space[:0], sum[:]...), s.detail...)
-	return fingerprint{sum: out[:len(sum):len(sum)], detail: out[len(sum):len(out):len(out)]}, nil
+	return append(space.bytes[:0:sha256.Size], sum[:]...), nil
 }
 
-// hashBody hashes the body as the route compares it, and appends its parts to
-// the detail.
-func (g *guard) hashBody(s *scratch, sum *digest, contentType string, body []byte) error {
-	json := len(body) > 0 && isJSON(contentType)
-	if !json || !g.opt.CanonicalJSON && len(g.opt.Fields) == 0 {
-		*sum = s.sum(body)
-		if json && len(body) <= maxDetailBody {
-			s.appendLeaves(body)
-		}
-		return nil
+// detail returns what explains a difference, of a request whose sum was made in
+// space.
+func (g *guard) detail(h *hasher, r *http.Request, body []byte, space *fingerprintSpace) []byte {
+	s := h.get()
+	defer h.put(s)
+	s.detail = append(s.detail[:0], detailVersion)
+	for i := range space.sums {
+		s.detail = append(s.detail, space.sums[i][:shortSum]...)
 	}
-	text, err := Canonical(body)
-	if err != nil {
-		return err
+	g.appendBody(s, r.Header.Get("Content-Type"), body)
+	out := append(space.bytes[sha256.Size:sha256.Size], s.detail...)
+	return out[:len(out):len(out)]
+}
+
+// comparableBody is the text that the route compares.
+func (g *guard) comparableBody(contentType string, body []byte) ([]byte, error) {
+	if !g.opt.CanonicalJSON && len(g.opt.Fields) == 0 || len(body) == 0 || !isJSON(contentType) {
+		return body, nil
 	}
-	if len(g.opt.Fields) == 0 {
-		*sum = s.sum(text)
-		if len(text) <= maxDetailBody {
-			s.appendLeaves(text)
-		}
-		return nil
+	return Canonical(body)
+}
+
+// sumBody hashes the body as the route compares it.
+func (g *guard) sumBody(s *scratch, contentType string, body []byte) (digest, error) {
+	text, err := g.comparableBody(contentType, body)
+	if err != nil || len(g.opt.Fields) == 0 || len(body) == 0 || !isJSON(contentType) {
+		return s.sum(text), err
 	}
 	var all []byte
 	for _, pointer := range g.opt.Fields {
 		value, found := lookup(text, pointer)
 		all = fmt.Appendf(all, "%t %d ", found, value.to-value.from)
 		all = append(all, value.of(text)...)
-		s.appendLeaf([]byte(pointer), value.of(text))
 	}
-	*sum = s.sum(all)
-	return nil
+	return s.sum(all), nil
+}
+
+// appendBody appends the parts of a body that can be compared to the detail.
+func (g *guard) appendBody(s *scratch, contentType string, body []byte) {
+	if len(body) == 0 || !isJSON(contentType) {
+		return
+	}
+	text, err := g.comparableBody(contentType, body)
+	switch {
+	case err != nil: // it was found out before
+	case len(g.opt.Fields) > 0:
+		for _, pointer := range g.opt.Fields {
+			value, _ := lookup(text, pointer)
+			s.appendLeaf([]byte(pointer), value.of(text))
+		}
+	case len(text) <= maxDetailBody:
+		s.appendLeaves(text)
+	}
 }
 
 // comparablePath is the path as it was sent, without slashes at its end: /x

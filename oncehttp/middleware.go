@@ -65,7 +65,8 @@ func (g *guard) wrap(next http.Handler) http.Handler {
 
 // serve handles a request of a guarded method.
 func (g *guard) serve(w http.ResponseWriter, r *http.Request, next http.Handler) {
-	x := &exchange{g: g, w: w, r: r, next: next}
+	x := exchanges.Get().(*exchange) // the pool holds nothing else
+	x.g, x.w, x.r, x.next = g, w, r, next
 	guarded, err := x.prepare()
 	if err != nil {
 		x.fail(err)
@@ -73,6 +74,10 @@ func (g *guard) serve(w http.ResponseWriter, r *http.Request, next http.Handler)
 	}
 	if !guarded {
 		x.passThrough()
+		return
+	}
+	if x.recall() {
+		x.recycle()
 		return
 	}
 	out, err := x.do() //nolint:contextcheck // the request carries it

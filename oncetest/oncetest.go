@@ -19,6 +19,7 @@ const (
 	Lister       Ability = "Lister"
 	Transactor   Ability = "Transactor"
 	Waker        Ability = "Waker"
+	Recaller     Ability = "Recaller"
 )
 
 // Abilities returns those that the engine needs to sweep, recover and list, for
@@ -27,7 +28,7 @@ func Abilities() []Ability { return []Ability{Sweeper, LapsedLister, Finder, Lis
 
 // Everything returns all abilities: also those of a store on a database that
 // keeps other rows, and that other processes share.
-func Everything() []Ability { return append(Abilities(), Transactor, Waker) }
+func Everything() []Ability { return append(Abilities(), Transactor, Waker, Recaller) }
 
 // has reports whether the store has the ability.
 func has(s onceward.Store, a Ability) bool {
@@ -45,6 +46,8 @@ func has(s onceward.Store, a Ability) bool {
 		_, ok = s.(onceward.Transactor)
 	case Waker:
 		_, ok = s.(onceward.Waker)
+	case Recaller:
+		_, ok = s.(onceward.Recaller)
 	}
 	return ok
 }
@@ -85,6 +88,7 @@ func Run(t *testing.T, factory func(t *testing.T) onceward.Store, require ...Abi
 		{"Listing", listingCases()},
 		{"Transaction", transactionCases()},
 		{"Wake", wakeCases()},
+		{"Recall", recallCases()},
 		{"Concurrent", concurrentCases()},
 	} {
 		for _, c := range group.cases {

@@ -15,7 +15,7 @@ import (
 )
 
 // Store is an onceward.Store in PostgreSQL; it is also a Sweeper, a
-// LapsedLister, a Finder, a Lister, a Transactor and a Waker. Use Open. It is safe for concurrent use,
+// LapsedLister, a Finder, a Lister, a Transactor, a Waker and a Recaller. Use Open. It is safe for concurrent use,
 // and any number of stores in any number of processes may share the tables.
 type Store struct {
 	pool    *pgxpool.Pool
@@ -39,6 +39,7 @@ var _ interface {
 	onceward.Lister
 	onceward.Transactor
 	onceward.Waker
+	onceward.Recaller
 } = (*Store)(nil)
 
 // Open makes a Store of a database that Migrate has prepared; it fails with

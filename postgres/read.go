@@ -51,3 +51,12 @@ func (s *Store) Find(ctx context.Context, req onceward.FindRequest) (onceward.Re
 	r, err := s.byID(ctx, req.ID, req.Now)
 	return r.Record, err
 }
+
+// Recall implements onceward.Recaller.
+func (s *Store) Recall(key onceward.Key, now time.Time) *onceward.Record {
+	rec := s.cache.Shared(key.ID(), now)
+	if rec == nil || rec.Key != key || s.closed.Load() {
+		return nil
+	}
+	return rec
+}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"sync/atomic"
+	"time"
 
 	"github.com/onceward/onceward"
 )
@@ -27,6 +28,7 @@ var _ interface {
 	onceward.Lister
 	onceward.Transactor
 	onceward.Waker
+	onceward.Recaller
 } = (*Router)(nil)
 
 // NewRouter routes to stores by the slots that their databases keep, which
@@ -102,6 +104,11 @@ func (r *Router) Begin(ctx context.Context, key onceward.Key) (onceward.Tx, erro
 // Watch implements onceward.Waker.
 func (r *Router) Watch(key onceward.Key) (wake <-chan struct{}, stop func()) {
 	return r.of(key.ID()).Watch(key)
+}
+
+// Recall implements onceward.Recaller.
+func (r *Router) Recall(key onceward.Key, now time.Time) *onceward.Record {
+	return r.of(key.ID()).Recall(key, now)
 }
 
 // Sweep implements onceward.Sweeper. A database that fails does not keep the

@@ -196,3 +196,12 @@ func parseCursor(s string) (int64, error) {
 	}
 	return 0, errors.New("sqlitestore: the cursor is not one that List returned")
 }
+
+// Recall implements onceward.Recaller.
+func (s *Store) Recall(key onceward.Key, now time.Time) *onceward.Record {
+	rec := s.writer.cache.Shared(key.ID(), now)
+	if rec == nil || rec.Key != key || s.closed.Load() {
+		return nil
+	}
+	return rec
+}

@@ -49,7 +49,8 @@ func (c Config) validate() error {
 }
 
 // Store is an onceward.Store in an SQLite file; it is also a Sweeper, a
-// LapsedLister, a Finder, a Lister and a Transactor. Use Open. It is safe for concurrent use.
+// LapsedLister, a Finder, a Lister, a Transactor and a Recaller. Use Open. It is safe for
+// concurrent use.
 type Store struct {
 	db     *sql.DB
 	cfg    Config
@@ -66,6 +67,7 @@ var _ interface {
 	onceward.Finder
 	onceward.Lister
 	onceward.Transactor
+	onceward.Recaller
 } = (*Store)(nil)
 
 // Open makes a Store of the database, and creates or upgrades its tables

@@ -2,7 +2,7 @@
 // replays without a query.
 //
 // What is guaranteed: at most so many bytes are kept, by estimate; a record comes
-// back as it was put in, each time as a copy, and not within a minute of its
+// back as it was put in, as a copy unless asked otherwise, and not within a minute of its
 // expiry or after it.
 //
 // What is not: that a record is still the store's. A completed record never
@@ -47,21 +47,29 @@ func New(limit int) *Cache {
 
 // Get returns a copy of a record, if it is there and will not expire soon.
 func (c *Cache) Get(id onceward.ID, now time.Time) (onceward.Record, bool) {
-	c.mu.Lock()
-	e, ok := c.items[id]
-	if ok {
-		if !e.Value.(*cached).record.ExpiresAt.After(now.Add(margin)) { // the list holds nothing else
-			c.drop(e)
-			ok = false
-		} else {
-			c.order.MoveToFront(e)
-		}
-	}
-	c.mu.Unlock()
-	if !ok {
+	r := c.Shared(id, now)
+	if r == nil {
 		return onceward.Record{}, false
 	}
-	return Clone(&e.Value.(*cached).record), true
+	return Clone(r), true
+}
+
+// Shared is Get without the copy: nobody may change what it returns, which is nil
+// when there is none.
+func (c *Cache) Shared(id onceward.ID, now time.Time) *onceward.Record {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	e, ok := c.items[id]
+	if !ok {
+		return nil
+	}
+	kept := e.Value.(*cached) // the list holds nothing else
+	if !kept.record.ExpiresAt.After(now.Add(margin)) {
+		c.drop(e)
+		return nil
+	}
+	c.order.MoveToFront(e)
+	return &kept.record
 }
 
 // Put keeps a copy of a record that is completed and durable; of others it keeps

@@ -18,7 +18,8 @@ import (
 // written together with the first checkpoint, never by itself.
 const checkpointTrace = "onceward.trace"
 
-// Store is an onceward.Store that is measured, with every optional ability.
+// Store is an onceward.Store that is measured, with every optional ability but
+// that of a Recaller: nothing would be seen of what it answers.
 // What the store beneath cannot do, this one cannot do either: it then sweeps
 // and finds nothing.
 type Store struct {
