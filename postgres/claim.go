@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"time"
 
 	"github.com/onceward/onceward"
@@ -32,7 +33,10 @@ func (s *Store) Claim(ctx context.Context, req onceward.ClaimRequest) (onceward.
 	if req.Fingerprint == nil {
 		req.Fingerprint = []byte{} // the column holds no NULL
 	}
-	for range maxClaims {
+	for try := range maxClaims {
+		if !sidestep(ctx, try) {
+			return onceward.ClaimResult{}, context.Cause(ctx)
+		}
 		o := &op{kind: kindClaim, id: id, claim: req, bytes: 512 + len(req.Detail)}
 		if req.TakeHeld {
 			o.kind = kindClaimHeld
@@ -49,6 +53,16 @@ func (s *Store) Claim(ctx context.Context, req onceward.ClaimRequest) (onceward.
 		}
 	}
 	return onceward.ClaimResult{}, errors.New("postgres: the key changes hands too quickly; try again")
+}
+
+// sidestep pauses before a claim that was already sent more than once. Those who
+// take a key and release it again can come in step with who claims it, batch by
+// batch; a random pause takes him out of it.
+func sidestep(ctx context.Context, try int) bool {
+	if try < 2 {
+		return true
+	}
+	return sleep(ctx, rand.N(time.Duration(min(try, 20))*time.Millisecond)) //nolint:gosec // jitter
 }
 
 // lost reads the record that stands in the way of a claim; decided is false

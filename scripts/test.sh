@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Runs the tests, race detector on, of every module of go.work in one go: while
-# one test waits, others run and compile. Vetting is lint's; here it would have
+# one package is tested, others are compiled. Vetting is lint's; here it would have
 # to read every dependency once more.
 #   MODULES='soroban bench'   only these modules (default: all)
 #   TESTFLAGS='-run TestX'    further flags of go test
@@ -10,10 +10,6 @@ export CGO_ENABLED=1 # the race detector links C
 read -ra flags <<<"${TESTFLAGS:-}"
 read -ra mods <<<"${MODULES:-$(modules | tr '\n' ' ')}"
 all=()
-
-# How many packages at a time: more than there are processors, as many tests
-# mostly wait.
-parallel=$(($(getconf _NPROCESSORS_ONLN) * 3 / 2))
 
 for mod in "${mods[@]}"; do
 	pkgs=$(packages "$mod") || die "module $mod cannot be read"
@@ -34,11 +30,11 @@ if [ -n "$gateway" ]; then
 	go build -tags torture -o /dev/null "$gateway"
 fi
 
-say "testing ${#all[@]} packages of ${#mods[@]} modules, $parallel at a time; the first results take minutes"
+say "testing ${#all[@]} packages of ${#mods[@]} modules; the first results take minutes"
 out=$(mktemp)
 trap 'rm -f "$out"' EXIT
 failed=''
-go test -vet=off -race -p "$parallel" -timeout 20m "${flags[@]}" "${all[@]}" 2>&1 | tee "$out" || failed=yes
+go test -vet=off -race -timeout 20m "${flags[@]}" "${all[@]}" 2>&1 | tee "$out" || failed=yes
 
 say "summary after $((SECONDS / 60)) min $((SECONDS % 60)) s: $(grep -c '^ok' "$out" || true) packages passed"
 if [ -n "$failed" ]; then

@@ -32,18 +32,25 @@ func TestFailoverAfterACancelledCommitWait(t *testing.T) {
 	first, second := engine(), engine()
 	req := onceward.Request{Key: onceward.Key{Scope: "s", Value: "mint"}, Fingerprint: []byte("f")}
 	var effects atomic.Int32
-	told := make(chan error, 1)
+	told, alone := make(chan error, 1), make(chan struct{}, 1)
 	go func() {
 		out, err := first.Do(t.Context(), req, func(ctx context.Context, _ *onceward.Operation) (onceward.Response, error) {
 			effects.Add(1)
 			// The claim is safe. From now on no standby has what follows.
-			return onceward.Response{Status: 201, Body: []byte("minted")}, errors.Join(c.n2.CutOff(ctx), c.n3.CutOff(ctx))
+			err := errors.Join(c.n2.CutOff(ctx), c.n3.CutOff(ctx))
+			alone <- struct{}{}
+			return onceward.Response{Status: 201, Body: []byte("minted")}, err
 		})
 		if err == nil && (out.Replayed || string(out.Response.Body) != "minted") {
 			err = errors.New("another answer: " + string(out.Response.Body))
 		}
 		told <- err
 	}()
+	select { // the claim's own wait is none to cancel
+	case <-alone:
+	case err := <-told:
+		t.Fatalf("the handler did not run: %v", err)
+	}
 	const waits = "SELECT count(*) > 0 FROM pg_stat_activity WHERE wait_event = 'SyncRep'"
 	await(t, c.primary, waits)
 	query[bool](t, c.primary, "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'")
