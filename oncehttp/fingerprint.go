@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"hash"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 )
@@ -151,8 +152,7 @@ func (g *guard) detail(h *hasher, r *http.Request, body []byte, space *fingerpri
 		s.detail = append(s.detail, space.sums[i][:shortSum]...)
 	}
 	g.appendBody(s, r.Header.Get("Content-Type"), body)
-	out := append(space.bytes[sha256.Size:sha256.Size], s.detail...)
-	return out[:len(out):len(out)]
+	return slices.Clip(append(space.bytes[sha256.Size:sha256.Size], s.detail...))
 }
 
 // comparableBody is the text that the route compares.
