@@ -5,14 +5,11 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
-	"net/http/httptest"
 	"os"
 	"strconv"
 	"sync"
 	"testing"
 	"time"
-
-	"github.com/onceward/onceward/soroban/devchain"
 )
 
 // Kills of the campaign; ONCEWARD_CRASHES sets more for a longer one.
@@ -115,95 +112,6 @@ func TestCrashCampaign(t *testing.T) {
 		}
 	}
 	t.Logf("%d kills, %d keys, %d mints", crashes, len(c.answers), len(minted))
-}
-
-// startChain runs a development chain in the test itself.
-func startChain(t *testing.T, interval time.Duration) string {
-	t.Helper()
-	chain, err := devchain.Open(devchain.Config{LedgerInterval: interval})
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(t.Context())
-	srv := httptest.NewServer(chain.Handler())
-	var running sync.WaitGroup
-	running.Go(func() {
-		if err := chain.Run(ctx); err != nil {
-			t.Error(err)
-		}
-	})
-	t.Cleanup(func() {
-		cancel()
-		running.Wait()
-		if err := chain.Close(); err != nil {
-			t.Error(err)
-		}
-		srv.Close()
-	})
-	return srv.URL
-}
-
-// pausableChain closes ledgers unless it is told not to.
-type pausableChain struct {
-	url string
-
-	mu     sync.Mutex // held while a ledger is closed
-	paused bool
-}
-
-func startPausableChain(t *testing.T) *pausableChain {
-	t.Helper()
-	chain, err := devchain.Open(devchain.Config{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	srv := httptest.NewServer(chain.Handler())
-	p := &pausableChain{url: srv.URL}
-	ctx, cancel := context.WithCancel(t.Context())
-	var running sync.WaitGroup
-	running.Go(func() {
-		tick := time.NewTicker(100 * time.Millisecond)
-		defer tick.Stop()
-		for ctx.Err() == nil {
-			select {
-			case <-tick.C:
-			case <-ctx.Done():
-			}
-			if err := p.closeLedger(chain); err != nil {
-				t.Error(err)
-			}
-		}
-	})
-	t.Cleanup(func() {
-		cancel()
-		running.Wait()
-		if err := chain.Close(); err != nil {
-			t.Error(err)
-		}
-		srv.Close()
-	})
-	return p
-}
-
-func (p *pausableChain) closeLedger(chain *devchain.Chain) error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.paused {
-		return nil
-	}
-	_, err := chain.CloseLedger()
-	return err
-}
-
-// pause returns when no ledger is closed any more.
-func (p *pausableChain) pause() { p.set(true) }
-
-func (p *pausableChain) resume() { p.set(false) }
-
-func (p *pausableChain) set(paused bool) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.paused = paused
 }
 
 // campaign is what the clients know.

@@ -34,7 +34,7 @@ func TestTheBackendLearnsTheOperation(t *testing.T) {
 	t.Parallel()
 	g := newGate(t, backend(t, echo).URL)
 	a := g.post("k", "pay",
-		"Onceward-Token", "999", "onceward_operation_id", "forged", "ONCEWARD-ATTEMPT", "7", "Onceward-Anything", "x")
+		"Onceward-Token", "forged", "onceward_operation_id", "forged", "ONCEWARD-ATTEMPT", "7", "Onceward-Anything", "x")
 	// The first line ends without \r.
 	_, head, _ := strings.Cut(a.body, "\n")
 	got := lines(head)
@@ -52,7 +52,7 @@ func TestTheBackendLearnsTheOperation(t *testing.T) {
 			t.Errorf("%s: %q, want %q", name, got[name], want)
 		}
 	}
-	if strings.Contains(a.body, "forged") || strings.Contains(a.body, "999") || strings.Contains(a.body, "Anything") {
+	if strings.Contains(a.body, "forged") || strings.Contains(a.body, "Anything") {
 		t.Errorf("the client's own headers came through:\n%s", a.body)
 	}
 	if len(rec.Checkpoints) != 1 || rec.Status != onceward.StatusCompleted {
@@ -63,8 +63,8 @@ func TestTheBackendLearnsTheOperation(t *testing.T) {
 func TestUnguardedRequestsMayNotForgeEither(t *testing.T) {
 	t.Parallel()
 	g := newGate(t, backend(t, echo).URL)
-	a := g.send(http.MethodGet, "/x", "", "Onceward-Token", "999", "Onceward_Operation_Id", "forged")
-	if strings.Contains(a.body, "999") || strings.Contains(a.body, "forged") {
+	a := g.send(http.MethodGet, "/x", "", "Onceward-Token", "forged", "Onceward_Operation_Id", "forged")
+	if strings.Contains(a.body, "forged") {
 		t.Errorf("the client's own headers came through:\n%s", a.body)
 	}
 }
