@@ -24,7 +24,7 @@ type exchange struct {
 	req     onceward.Request
 	natural []string
 	body    []byte
-	text    []byte // the body without the key that it may carry
+	text    []byte // what is compared of the body
 
 	ctx     exchangeContext
 	reader  bufferedBody
@@ -129,13 +129,14 @@ func (x *exchange) prepare() (guarded bool, err error) {
 	if x.key == "" && len(x.natural) == 0 {
 		return false, nil
 	}
-	if x.text = x.body; at != (span{}) {
+	if x.text = x.body; at != (span{}) { // the key is no part of what is asked for
 		x.text = slices.Concat(x.body[:at.from], []byte("null"), x.body[at.to:])
 	}
-	x.req.Key = onceward.Key{Scope: scope, Value: x.key}
-	if x.req.Fingerprint, err = g.sum(&g.hash, r, x.text, &x.space); err != nil {
+	if x.text, err = g.comparableBody(r.Header.Get("Content-Type"), x.text); err != nil {
 		return false, payloadInvalid(err)
 	}
+	x.req.Key = onceward.Key{Scope: scope, Value: x.key}
+	x.req.Fingerprint = g.sum(&g.hash, r, x.text, &x.space)
 	return true, nil
 }
 
@@ -183,10 +184,7 @@ func (x *exchange) do() (onceward.Outcome, error) {
 		if x.ran || onceward.CodeOf(err) != onceward.CodeKeyReused {
 			break
 		}
-		fp, bad := x.g.fingerprint(h, x.r, x.text, new(fingerprintSpace))
-		if bad != nil {
-			break // it was good before
-		}
+		fp := x.g.fingerprint(h, x.r, x.text, new(fingerprintSpace))
 		current := x.req
 		x.req.Fingerprint, x.req.Detail = fp.sum, fp.detail
 		next, reused := x.ask()

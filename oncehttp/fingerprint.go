@@ -110,19 +110,14 @@ type fingerprintSpace struct {
 	bytes [sha256.Size + 160]byte // the sum, then the detail
 }
 
-// fingerprint hashes r, whose body is compared without the key that it may
-// carry. The result may use space. Its error is a body that cannot be compared
-// as the route wants.
-func (g *guard) fingerprint(h *hasher, r *http.Request, body []byte, space *fingerprintSpace) (fingerprint, error) {
-	sum, err := g.sum(h, r, body, space)
-	if err != nil {
-		return fingerprint{}, err
-	}
-	return fingerprint{sum, g.detail(h, r, body, space)}, nil
+// fingerprint hashes r, of whose body text is compared. The result may use
+// space.
+func (g *guard) fingerprint(h *hasher, r *http.Request, text []byte, space *fingerprintSpace) fingerprint {
+	return fingerprint{g.sum(h, r, text, space), g.detail(h, r, text, space)}
 }
 
 // sum returns what is compared. It is all that a replay needs.
-func (g *guard) sum(h *hasher, r *http.Request, body []byte, space *fingerprintSpace) ([]byte, error) {
+func (g *guard) sum(h *hasher, r *http.Request, text []byte, space *fingerprintSpace) []byte {
 	s := h.get()
 	defer h.put(s)
 	contentType, sums := r.Header.Get("Content-Type"), &space.sums
@@ -130,32 +125,30 @@ func (g *guard) sum(h *hasher, r *http.Request, body []byte, space *fingerprintS
 	sums[partPath] = s.sumPart(partPath, comparablePath(r))
 	sums[partQuery] = s.sumPart(partQuery, r.URL.RawQuery)
 	sums[partContentType] = s.sumPart(partContentType, contentType)
-	var err error
-	if sums[partBody], err = g.sumBody(s, contentType, body); err != nil {
-		return nil, err
-	}
+	sums[partBody] = g.sumBody(s, contentType, text)
 	s.buf = append(s.buf[:0], fingerprintVersion)
 	for i := range sums {
 		s.buf = append(s.buf, sums[i][:]...)
 	}
 	sum := s.sum(s.buf)
-	return append(space.bytes[:0:sha256.Size], sum[:]...), nil
+	return append(space.bytes[:0:sha256.Size], sum[:]...)
 }
 
 // detail returns what explains a difference, of a request whose sum was made in
 // space.
-func (g *guard) detail(h *hasher, r *http.Request, body []byte, space *fingerprintSpace) []byte {
+func (g *guard) detail(h *hasher, r *http.Request, text []byte, space *fingerprintSpace) []byte {
 	s := h.get()
 	defer h.put(s)
 	s.detail = append(s.detail[:0], detailVersion)
 	for i := range space.sums {
 		s.detail = append(s.detail, space.sums[i][:shortSum]...)
 	}
-	g.appendBody(s, r.Header.Get("Content-Type"), body)
+	g.appendBody(s, r.Header.Get("Content-Type"), text)
 	return slices.Clip(append(space.bytes[sha256.Size:sha256.Size], s.detail...))
 }
 
-// comparableBody is the text that the route compares.
+// comparableBody is the text that the route compares. Its error is a body that
+// cannot be compared as the route wants.
 func (g *guard) comparableBody(contentType string, body []byte) ([]byte, error) {
 	if !g.opt.CanonicalJSON && len(g.opt.Fields) == 0 || len(body) == 0 || !isJSON(contentType) {
 		return body, nil
@@ -163,11 +156,10 @@ func (g *guard) comparableBody(contentType string, body []byte) ([]byte, error) 
 	return Canonical(body)
 }
 
-// sumBody hashes the body as the route compares it.
-func (g *guard) sumBody(s *scratch, contentType string, body []byte) (digest, error) {
-	text, err := g.comparableBody(contentType, body)
-	if err != nil || len(g.opt.Fields) == 0 || len(body) == 0 || !isJSON(contentType) {
-		return s.sum(text), err
+// sumBody hashes what the route compares of a text.
+func (g *guard) sumBody(s *scratch, contentType string, text []byte) digest {
+	if len(g.opt.Fields) == 0 || len(text) == 0 || !isJSON(contentType) {
+		return s.sum(text)
 	}
 	var all []byte
 	for _, pointer := range g.opt.Fields {
@@ -175,17 +167,13 @@ func (g *guard) sumBody(s *scratch, contentType string, body []byte) (digest, er
 		all = fmt.Appendf(all, "%t %d ", found, value.to-value.from)
 		all = append(all, value.of(text)...)
 	}
-	return s.sum(all), nil
+	return s.sum(all)
 }
 
-// appendBody appends the parts of a body that can be compared to the detail.
-func (g *guard) appendBody(s *scratch, contentType string, body []byte) {
-	if len(body) == 0 || !isJSON(contentType) {
-		return
-	}
-	text, err := g.comparableBody(contentType, body)
+// appendBody appends the parts of a text that can be compared to the detail.
+func (g *guard) appendBody(s *scratch, contentType string, text []byte) {
 	switch {
-	case err != nil: // it was found out before
+	case len(text) == 0 || !isJSON(contentType):
 	case len(g.opt.Fields) > 0:
 		for _, pointer := range g.opt.Fields {
 			value, _ := lookup(text, pointer)
