@@ -74,7 +74,7 @@ func Open(ctx context.Context, pool *pgxpool.Pool, cfg Config) (*Store, error) {
 		return nil, err
 	}
 	s.group, err = groupcommit.NewLanes(s.writer.commit, lay.buckets, func(o *op) int { return o.bucket },
-		groupcommit.Config{MaxBatch: cfg.MaxBatch, MaxPending: cfg.MaxPending, Writers: cfg.Writers})
+		groupcommit.Config{MaxBatch: cfg.MaxBatch, MaxPending: cfg.MaxPending, Writers: cfg.Writers, Gather: true})
 	if err != nil {
 		s.writer.pool.Close()
 		s.txs.Close()

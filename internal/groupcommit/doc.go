@@ -1,6 +1,7 @@
 // Package groupcommit turns concurrent operations into few commits: whatever
-// waits while one batch commits forms the next. Nothing waits for a batch to
-// fill, so a lone caller pays for one commit and no more.
+// waits while one batch commits forms the next. A lone caller never waits for
+// others: it pays for one commit and no more. With Config.Gather those who share
+// commits may wait a moment for each other.
 //
 // What is guaranteed:
 //

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"runtime/debug"
 	"sync"
+	"time"
 )
 
 var (
@@ -33,6 +34,11 @@ type Config struct {
 	// Writers is how many batches may be committed at the same time. Default
 	// 1, which also means that batches are committed in order.
 	Writers int
+	// Gather holds a lane's batch back until most callers of the one before it
+	// have come back with their next operations: for up to a quarter of the time
+	// that the last commit took, 5 ms at most, and seldom where they do not come. It is for commits whose cost hardly depends on their size. It
+	// does nothing unless every lane of NewLanes has a writer.
+	Gather bool
 }
 
 // Commit makes a batch durable. A nil error means that every operation in it
@@ -68,7 +74,7 @@ type call[T any] struct {
 func New[T any](commit Commit[T], cfg Config) (*Committer[T], error) {
 	c, err := NewLanes(commit, 1, func(T) int { return 0 }, cfg)
 	if err == nil {
-		c.lanes.shared = true
+		c.lanes.shared, c.cfg.Gather = true, false
 	}
 	return c, err
 }
@@ -81,6 +87,7 @@ func NewLanes[T any](commit Commit[T], n int, laneOf func(T) int, cfg Config) (*
 	cfg.MaxBatch = cmp.Or(cfg.MaxBatch, 256)
 	cfg.MaxPending = cmp.Or(cfg.MaxPending, 4096)
 	cfg.Writers = cmp.Or(cfg.Writers, 1)
+	cfg.Gather = cfg.Gather && cfg.Writers >= n // a writer that waits keeps no other lane waiting
 	if commit == nil || laneOf == nil || n < 1 {
 		return nil, errors.New("groupcommit: a Committer needs a commit function and lanes")
 	}
@@ -197,7 +204,9 @@ func (c *Committer[T]) work(lane int) {
 		for _, cl := range batch {
 			ops = append(ops, cl.op)
 		}
+		began := time.Now()
 		c.run(batch, ops)
+		c.gather(lane, len(batch), time.Since(began))
 		clear(batch)
 		clear(ops)
 	}

@@ -5,21 +5,23 @@ const none = -1
 
 // lanes are the queues of a Committer and whose turn it is.
 type lanes[T any] struct {
-	queues [][]*call[T]
-	listed []bool // waits for its turn
-	busy   []bool // one of its batches is being committed
-	turns  []int  // the lanes that wait, the longest waiting first
-	shared bool   // a lane may have several batches at work
+	queues    [][]*call[T]
+	listed    []bool // waits for its turn
+	busy      []bool // one of its batches is being committed, or gathers
+	gathering []gathering
+	turns     []int // the lanes that wait, the longest waiting first
+	shared    bool  // a lane may have several batches at work
 }
 
 func newLanes[T any](n int) lanes[T] {
-	return lanes[T]{queues: make([][]*call[T], n), listed: make([]bool, n), busy: make([]bool, n)}
+	return lanes[T]{queues: make([][]*call[T], n), listed: make([]bool, n), busy: make([]bool, n), gathering: make([]gathering, n)}
 }
 
 func (l *lanes[T]) waiting() bool { return len(l.turns) > 0 }
 
 func (l *lanes[T]) add(lane int, cl *call[T]) {
 	l.queues[lane] = append(l.queues[lane], cl)
+	l.gathering[lane].arrived(len(l.queues[lane]))
 	l.list(lane)
 }
 
