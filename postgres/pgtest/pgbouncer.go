@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"syscall"
 	"testing"
 
@@ -12,8 +13,10 @@ import (
 )
 
 // Bouncer starts a PgBouncer in transaction mode in front of the server of dsn
-// and returns the connection string that leads through it. It has only four
-// server connections, so that its clients really do share them.
+// and returns the connection string that leads through it. It has few server
+// connections, so that its clients really do share them: two more than there are
+// parallel tests, each of which may migrate, and then holds one connection while
+// it needs another.
 func Bouncer(t testing.TB, dsn string) string {
 	t.Helper()
 	target, err := pgx.ParseConfig(dsn)
@@ -40,7 +43,7 @@ listen_port = %d
 unix_socket_dir =
 auth_type = any
 pool_mode = transaction
-default_pool_size = 4
+default_pool_size = %d
 max_client_conn = 500
 server_lifetime = 60
 logfile =
@@ -64,7 +67,7 @@ func startBouncer(ctx context.Context, target *pgx.ConnConfig) (dsn string, stop
 		return "", nil, err
 	}
 	// auth_type any sends every client on as the one user that is named here.
-	config := fmt.Sprintf(bouncerConfig, target.Host, target.Port, target.User, port)
+	config := fmt.Sprintf(bouncerConfig, target.Host, target.Port, target.User, port, runtime.GOMAXPROCS(0)+2)
 	ini := filepath.Join(dir, "pgbouncer.ini")
 	if err := os.WriteFile(ini, []byte(config), 0o644); err != nil { //nolint:gosec // no secret; the other account reads it
 		return "", nil, err
