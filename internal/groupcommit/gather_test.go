@@ -30,7 +30,7 @@ func (j *journal) commit(_ context.Context, batch []op) error {
 	j.mu.Lock()
 	j.batches = append(j.batches, fmt.Sprintf("%d at %v", len(batch), time.Since(j.start)))
 	j.mu.Unlock()
-	time.Sleep(commitTime)
+	<-time.After(commitTime)
 	return nil
 }
 
