@@ -45,14 +45,15 @@ func CheckDurability(ctx context.Context, pool *pgxpool.Pool) (Durability, error
 	if standby {
 		return Durability{}, ErrReadOnly
 	}
-	rows, err := pool.Query(ctx, "SELECT application_name, state, sync_state FROM pg_stat_replication", pgx.QueryExecModeExec)
+	rows, err := pool.Query(ctx, "SELECT application_name, state, sync_state, flush_lsn IS NOT NULL FROM pg_stat_replication", pgx.QueryExecModeExec)
 	if err != nil {
 		return Durability{}, explain("asking for the standbys", err)
 	}
 	senders, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (sender, error) {
 		var name, state, sync pgtype.Text
-		err := row.Scan(&name, &state, &sync)
-		return sender{name.String, state.String, sync.String}, err
+		var flushes bool
+		err := row.Scan(&name, &state, &sync, &flushes)
+		return sender{name.String, state.String, sync.String, flushes}, err
 	})
 	if err != nil {
 		return Durability{}, explain("asking for the standbys", err)
@@ -63,8 +64,12 @@ func CheckDurability(ctx context.Context, pool *pgxpool.Pool) (Durability, error
 type durabilitySettings struct{ fsync, fullPages, commit, names string }
 
 // sender is a standby as its primary sees it; state and sync are empty when the
-// role may not see them.
-type sender struct{ name, state, sync string }
+// role may not see them. Until it has said how far it has flushed it is shown as
+// asynchronous.
+type sender struct {
+	name, state, sync string
+	flushes           bool
+}
 
 func (s durabilitySettings) judge(senders []sender) (d Durability) {
 	warn := func(format string, args ...any) { d.Warnings = append(d.Warnings, fmt.Sprintf(format, args...)) }
@@ -76,6 +81,8 @@ func (s durabilitySettings) judge(senders []sender) (d Durability) {
 			hidden = true
 		case x.state != "streaming" && x.state != "catchup":
 			continue // pg_basebackup and the like
+		case x.sync == "async" && !x.flushes && s.names != "":
+			continue // it has just connected, or is no standby, as pg_receivewal
 		case x.sync == "async":
 			async = append(async, x.name)
 		case x.sync == "sync", x.sync == "quorum":

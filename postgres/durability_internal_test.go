@@ -13,9 +13,10 @@ func TestDurabilityIsJudged(t *testing.T) {
 		change(&s)
 		return s
 	}
-	n2, n3 := sender{"n2", "streaming", "quorum"}, sender{"n3", "catchup", "quorum"}
-	far := sender{"far", "streaming", "async"}
-	backup := sender{"pg_basebackup", "backup", "async"}
+	n2, n3 := sender{"n2", "streaming", "quorum", true}, sender{"n3", "catchup", "quorum", true}
+	far := sender{"far", "streaming", "async", true}
+	soon := sender{"n3", "streaming", "async", false}
+	backup := sender{"pg_basebackup", "backup", "async", false}
 	hidden := sender{}
 	for name, c := range map[string]struct {
 		settings durabilitySettings
@@ -32,6 +33,8 @@ func TestDurabilityIsJudged(t *testing.T) {
 		"asynchronous":                    {with(func(s *durabilitySettings) { s.names = "" }), []sender{far}, 1, 1, []string{"asynchronously"}},
 		"asynchronous and hidden":         {with(func(s *durabilitySettings) { s.names = "" }), []sender{hidden}, 1, 1, []string{"asynchronously"}},
 		"one more that does not count":    {safe, []sender{n2, far}, 2, 1, []string{`["far"]`}},
+		"one that has just connected":     {safe, []sender{n2, soon}, 1, 0, nil},
+		"nobody will wait for it":         {with(func(s *durabilitySettings) { s.names = "" }), []sender{soon}, 1, 1, []string{"asynchronously"}},
 		"hidden":                          {safe, []sender{hidden, hidden}, 2, -1, nil},
 		"nothing waits":                   {with(func(s *durabilitySettings) { s.commit = "off" }), []sender{n2}, 1, 0, []string{"synchronous_commit is off"}},
 		"nothing waits for standbys":      {with(func(s *durabilitySettings) { s.commit = "local" }), []sender{n2}, 1, 0, []string{"wait for no standby"}},

@@ -48,7 +48,7 @@ func newCluster(t *testing.T, synchronous string) *cluster {
 	c.primary = keep(pgtest.Start(t.Context(), opts))
 	c.n2 = keep(c.primary.Standby(t.Context(), "n2", opts))
 	c.n3 = keep(c.primary.Standby(t.Context(), "n3", opts))
-	await(t, c.primary, "SELECT count(*) = 2 FROM pg_stat_replication WHERE state = 'streaming'")
+	await(t, c.primary, "SELECT count(*) = 2 FROM pg_stat_replication WHERE state = 'streaming' AND flush_lsn IS NOT NULL")
 	if err := postgres.Migrate(t.Context(), connect(t, c.primary.DSN("postgres")), postgres.MigrateConfig{}); err != nil {
 		t.Fatal(err)
 	}
