@@ -20,8 +20,9 @@
 // Concurrent operations share commits: one statement of a kind and one
 // transaction for everything that waited while the batch before was committed,
 // see Config.Writers. Where callers are seen to come back at once, a batch waits
-// for them, for a quarter of the last commit's time at most. An operation whose outcome is unknown, because the
-// connection broke, is asked for again with the same claim.
+// for them, for a quarter of the last commit's time at most. An operation whose
+// outcome is unknown, because the connection broke, is asked for again with the
+// same claim.
 //
 // The store notices when acknowledged writes are gone, because a standby that
 // lacked them was promoted or an old backup restored: it then refuses every

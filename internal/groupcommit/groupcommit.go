@@ -36,8 +36,9 @@ type Config struct {
 	Writers int
 	// Gather holds a lane's batch back until most callers of the one before it
 	// have come back with their next operations: for up to a quarter of the time
-	// that the last commit took, 5 ms at most, and seldom where they do not come. It is for commits whose cost hardly depends on their size. It
-	// does nothing unless every lane of NewLanes has a writer.
+	// that the last commit took, 5 ms at most, and seldom where they do not
+	// come. It is for commits whose cost hardly depends on their size, and does
+	// nothing unless every lane of NewLanes has a writer.
 	Gather bool
 }
 
