@@ -23,7 +23,7 @@ type Config struct {
 	// StoreTimeout bounds one call of the store. Default 5 s.
 	StoreTimeout time.Duration
 	// CompleteTimeout bounds the retries of a completion that the store
-	// refuses, while the caller waits. Default: Lease.
+	// refuses, while the caller waits. Default: Lease, and at least 30 s.
 	CompleteTimeout time.Duration
 	// MaxResponseBytes is the largest response body that is kept; a larger one
 	// leaves a tombstone. Default 1 MiB.
@@ -57,15 +57,17 @@ type Config struct {
 	Now func() time.Time
 }
 
+const defaultLease = 30 * time.Second
+
 // minLease leaves room for a renewal every third of a lease.
 const minLease = time.Millisecond
 
 func (c Config) withDefaults() Config {
 	c.Retention = cmp.Or(c.Retention, 24*time.Hour)
-	c.Lease = cmp.Or(c.Lease, 30*time.Second)
+	c.Lease = cmp.Or(c.Lease, defaultLease)
 	c.OperationTimeout = cmp.Or(c.OperationTimeout, 15*time.Minute)
 	c.StoreTimeout = cmp.Or(c.StoreTimeout, 5*time.Second)
-	c.CompleteTimeout = cmp.Or(c.CompleteTimeout, c.Lease)
+	c.CompleteTimeout = cmp.Or(c.CompleteTimeout, max(c.Lease, defaultLease))
 	c.MaxResponseBytes = cmp.Or(c.MaxResponseBytes, 1<<20)
 	c.MaxCheckpointBytes = cmp.Or(c.MaxCheckpointBytes, 256<<10)
 	c.MaxWaiters = cmp.Or(c.MaxWaiters, 10_000)

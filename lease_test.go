@@ -219,25 +219,36 @@ func TestTimedOutHandlerMayStillComplete(t *testing.T) {
 }
 
 // While a completion is repeated the renewals go on, so that nobody takes the
-// operation over in between.
+// operation over in between. A short lease does not end it early.
 func TestLeaseIsRenewedWhileCompleting(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		s := newSpy()
-		start := time.Now()
-		s.set(func(op string, _ int, apply func() error) error {
-			if op == "Complete" && time.Since(start) < 50*time.Second {
-				return errDown
-			}
-			return apply()
+	for name, c := range map[string]struct {
+		down time.Duration
+		cfg  onceward.Config
+	}{
+		"as long as asked": {50 * time.Second, onceward.Config{CompleteTimeout: time.Minute}},
+		"by default":       {25 * time.Second, onceward.Config{Lease: time.Second}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				s := newSpy()
+				start := time.Now()
+				s.set(func(op string, _ int, apply func() error) error {
+					if op == "Complete" && time.Since(start) < c.down {
+						return errDown
+					}
+					return apply()
+				})
+				eng := newEngine(t, s, c.cfg)
+				owner := async(t.Context(), eng, keyed("k"), answering("paid"))
+				other := newEngine(t, s.Store, onceward.Config{})
+				time.Sleep(c.down - 5*time.Second)
+				_, err := other.Do(t.Context(), keyed("k"), forbidden(t))
+				wantCode(t, err, onceward.CodeInProgress)
+				r := <-owner
+				wantBody(t, r.out, r.err, "paid")
+			})
 		})
-		eng := newEngine(t, s, onceward.Config{CompleteTimeout: time.Minute})
-		owner := async(t.Context(), eng, keyed("k"), answering("paid"))
-		other := newEngine(t, s.Store, onceward.Config{})
-		time.Sleep(45 * time.Second)
-		_, err := other.Do(t.Context(), keyed("k"), forbidden(t))
-		wantCode(t, err, onceward.CodeInProgress)
-		r := <-owner
-		wantBody(t, r.out, r.err, "paid")
-	})
+	}
 }
