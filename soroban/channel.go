@@ -141,11 +141,24 @@ const (
 	channelMissing
 	// channelGone: used, and there is no such account any more.
 	channelGone
-	// channelAhead: the chain knows a sequence number that the record does not.
+	// channelAhead: the chain knows a sequence number that the record does not,
+	// or that it could only fear.
 	channelAhead
 	// channelBehind: the chain is far behind the ledger it was used in.
 	channelBehind
 )
+
+// fear is what the record says of an account that something unknown has used:
+// there may be an envelope with the next sequence number. fresh is the latest
+// ledger that is known of.
+func (v ledgerView) fear(fresh, window uint32) lastEnvelope {
+	return lastEnvelope{Sequence: v.seq + 1, MaxLedger: fresh + window + 1, Ledger: v.ledger}
+}
+
+// feared reports whether the envelope was never seen. That its number is used
+// does not end the fear: the answer that raised it may have been an old one,
+// and others have followed.
+func (e *lastEnvelope) feared() bool { return e.Operation == "" }
 
 // against decides; it rests on one answer and on the record alone.
 func (e *lastEnvelope) against(v ledgerView) channelState {
@@ -158,7 +171,7 @@ func (e *lastEnvelope) against(v ledgerView) channelState {
 		return channelBehind
 	case !v.account:
 		return channelGone
-	case v.seq == e.Sequence || v.never(e.Sequence, e.MaxLedger):
+	case v.seq == e.Sequence && !e.feared() || v.never(e.Sequence, e.MaxLedger):
 		return channelQuiet
 	case v.seq < e.Sequence:
 		return channelLive
@@ -173,7 +186,7 @@ func (s *Submitter) quarantine(ctx context.Context, c *channel, v ledgerView, st
 	if state != channelAhead && c.last.Quarantine != nil {
 		return fmt.Errorf("%w: it is in quarantine: %s", errNotUsable, c.last.Quarantine.Reason)
 	}
-	reason, next := c.last.contradicted(v, state, s.cfg.LedgerWindow)
+	reason, next := c.last.contradicted(v, state, v.fear(s.orSeen(v.ledger), s.cfg.LedgerWindow))
 	next.Quarantine = &mark{Reason: reason, At: s.cfg.Now()}
 	s.log.ErrorContext(ctx, "channel in quarantine", "channel", c.address, "reason", reason)
 	if err := s.occupy(ctx, c, next); err != nil {
@@ -182,16 +195,22 @@ func (s *Submitter) quarantine(ctx context.Context, c *channel, v ledgerView, st
 	return fmt.Errorf("%w: it is in quarantine: %s", errNotUsable, reason)
 }
 
+// contested lets a channel rest whose record names the envelope, when its
+// sequence number has gone to another: who used the account may use it again.
+// A channel that is not ours to write to is left to its owner.
+func (s *Submitter) contested(ctx context.Context, c *channel, a *Attempt, v ledgerView) {
+	if c != nil && c.held && c.last.Hash == a.Hash {
+		_ = s.quarantine(ctx, c, v, channelAhead) // whoever wants the channel is told
+	}
+}
+
 // contradicted tells a person what is wrong, and what the record says from
-// then on.
-func (e *lastEnvelope) contradicted(v ledgerView, state channelState, window uint32) (string, lastEnvelope) {
+// then on; fear is that if what was signed for the account is unknown.
+func (e *lastEnvelope) contradicted(v ledgerView, state channelState, fear lastEnvelope) (string, lastEnvelope) {
 	switch state {
 	case channelAhead:
-		// The database was restored from a backup, or somebody else uses the
-		// account. What else was signed for it is unknown.
-		next := lastEnvelope{Sequence: v.seq + 1, MaxLedger: v.ledger + window + 1, Ledger: v.ledger}
-		return fmt.Sprintf("its sequence number is %d as of ledger %d, and the record knows of %d: the database was restored from "+
-			"a backup, or somebody else uses the account; it rests until ledger %d", v.seq, v.ledger, e.Sequence, next.MaxLedger-1), next
+		return fmt.Sprintf("its sequence number is %d as of ledger %d, and the record does not know by what: the database was restored "+
+			"from a backup, or somebody else uses the account; it rests until ledger %d", v.seq, v.ledger, fear.MaxLedger-1), fear
 	case channelBehind:
 		return fmt.Sprintf("the chain is at ledger %d, and the account was used in ledger %d: the network was reset, or the server "+
 			"is far behind", v.ledger, e.Ledger), *e

@@ -3,6 +3,7 @@ package soroban_test
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -36,6 +37,34 @@ func TestSupersededFoundInItsRange(t *testing.T) {
 		want(w, "proof", trail.Proofs[1].Kind, soroban.ProofSuperseded)
 		want(w, "by", trail.Proofs[1].By, stranger.trailOf("c").Result.TxHash)
 		want(w, "supply", w.supply(), 4*amount)
+	})
+}
+
+// Somebody else has used the account, once: the number of the envelope on
+// record is gone, and what else they have signed is unknown.
+func TestContestedChannelRests(t *testing.T) {
+	t.Parallel()
+	inWorld(t, 1, func(w *world) {
+		p := w.process(w.store(), func(c *soroban.Config) { c.ChannelWait = 2 * time.Second })
+		p.must("a")
+		p.mute.Store(true)
+		done := make(chan error)
+		go func() { _, err := p.mint("b"); done <- err }()
+		w.pass(500 * time.Millisecond)
+		w.process(w.store()).must("c")
+		at := w.chain.LatestLedger()
+		if e, ok := errors.AsType[*soroban.UnavailableError](<-done); !ok || !strings.Contains(e.Reason, "quarantine") {
+			w.Error(e)
+		}
+		p.mute.Store(false)
+		w.pass(10 * time.Second)
+		p.must("b")
+		trail := p.trailOf("b")
+		want(w, "proof", trail.Proofs[1].Kind, soroban.ProofSuperseded)
+		if built := trail.Attempts[1].Ledger; built < at+8 {
+			w.Errorf("used again in ledger %d, although somebody else's envelopes could live until %d", built, at+8)
+		}
+		want(w, "supply", w.supply(), 3*amount)
 	})
 }
 

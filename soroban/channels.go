@@ -139,7 +139,7 @@ func (a *ChannelAdmin) describe(address string, rec *onceward.Record, last *last
 	case last.Quarantine != nil && state != channelQuiet:
 		out.State, out.Reason, out.Since = ChannelQuarantined, last.Quarantine.Reason, last.Quarantine.At
 	case state == channelAhead, state == channelBehind, state == channelGone:
-		mark, _ := last.contradicted(v, state, a.LedgerWindow)
+		mark, _ := last.contradicted(v, state, v.fear(v.ledger, a.LedgerWindow))
 		out.State, out.Reason = ChannelQuarantined, mark
 	case state == channelLive, leased:
 		out.State = ChannelBusy
@@ -184,7 +184,7 @@ func (a *ChannelAdmin) Release(ctx context.Context, address string) error {
 		}
 		last.Retired, last.Quarantine = nil, nil
 		if state == channelAhead || state == channelBehind {
-			*last = lastEnvelope{Sequence: v.seq + 1, MaxLedger: v.ledger + cfg.LedgerWindow + 1, Ledger: v.ledger}
+			*last = v.fear(v.ledger, cfg.LedgerWindow)
 		}
 		return nil
 	})

@@ -160,6 +160,9 @@ func (s *Submitter) observe(ctx context.Context, op *onceward.Operation, p *plan
 	}
 	switch end, proof := st.conclusion(a.Kind); end {
 	case concludeProven:
+		if proof.Kind == ProofSuperseded {
+			s.contested(ctx, c, a, st.view)
+		}
 		return s.prove(ctx, op, proofPrefix+strconv.Itoa(a.Number), proof)
 	case concludeFailed:
 		return s.failed(ctx, op, p, st.tx)

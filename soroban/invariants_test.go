@@ -338,6 +338,32 @@ func TestInvariant12RestoredDatabaseQuarantines(t *testing.T) {
 	})
 }
 
+// 12. A view from before the chain's last word does not cut a quarantine short:
+// the envelope that it lets one fear is among those that were applied.
+func TestInvariant12StaleViewEndsNoQuarantine(t *testing.T) {
+	t.Parallel()
+	inWorld(t, 1, func(w *world) {
+		restored := w.process(w.store(), func(c *soroban.Config) { c.ChannelWait = 2 * time.Second })
+		restored.must("a")
+		forgotten := w.process(w.store())
+		forgotten.must("b")
+		forgotten.must("c")
+		at := w.chain.LatestLedger()
+		between := forgotten.trailOf("c").Result.Ledger - 1
+		inject(w, devchain.Fault{Method: "getLedgerEntries", Kind: devchain.StaleReplica, Times: 1, Ledgers: at - between})
+		_, err := restored.mint("d")
+		if e, ok := errors.AsType[*soroban.UnavailableError](err); !ok || !strings.Contains(e.Reason, "quarantine") {
+			w.Errorf("%v", err)
+		}
+		w.pass(10 * time.Second)
+		restored.must("d")
+		if built := restored.trailOf("d").Attempts[0].Ledger; built < at+8 {
+			w.Errorf("used again in ledger %d, although forgotten envelopes could live until %d", built, at+8)
+		}
+		want(w, "supply", w.supply(), 4*amount)
+	})
+}
+
 // 13. One notification id per operation: the same for every attempt, process
 // and database.
 func TestInvariant13OneIDPerOperation(t *testing.T) {

@@ -47,7 +47,7 @@ func (m *model) free(s *mState, p, c uint8) bool {
 }
 
 func (l mLast) against(v ledgerView) channelState {
-	e := (&Attempt{Sequence: int64(l.seq), MaxLedger: uint32(l.max)}).names("")
+	e := (&Attempt{Sequence: int64(l.seq), MaxLedger: uint32(l.max)}).names("op")
 	return e.against(v)
 }
 
@@ -126,7 +126,7 @@ func (m *model) drafts(s *mState, p uint8, v ledgerView, emit func(mState, strin
 			emit(next, m.say("%s; the channel's record refuses it, fenced", text))
 			continue
 		}
-		last := m.attempt(int(pr.n)+1, npr.draft).names("")
+		last := m.attempt(int(pr.n)+1, npr.draft).names("op")
 		npr.at = atStore
 		next.channels[pr.ch].last = mLast{small(last.Sequence), small(last.MaxLedger)}
 		text = m.say("%s, and names it in the channel's record", text)

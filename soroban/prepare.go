@@ -91,7 +91,11 @@ func (s *Submitter) sign(ctx context.Context, d *draft, tx *xdr.Transaction, max
 // ledger of a server that lags could have ended before they are sent. It
 // proves nothing, and nothing is proven by it.
 func (s *Submitter) freshest(d *draft) uint32 {
-	ledger := max(d.view.ledger, d.sim.LatestLedger)
+	return s.orSeen(max(d.view.ledger, d.sim.LatestLedger))
+}
+
+// orSeen is ledger, or a later one that this process has seen.
+func (s *Submitter) orSeen(ledger uint32) uint32 {
 	if seen := s.seen.Load(); seen > ledger && seen-ledger <= resetLedgers {
 		return seen
 	}
