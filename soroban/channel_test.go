@@ -3,7 +3,6 @@ package soroban_test
 import (
 	"errors"
 	"fmt"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -53,9 +52,7 @@ func TestContestedChannelRests(t *testing.T) {
 		w.pass(500 * time.Millisecond)
 		w.process(w.store()).must("c")
 		at := w.chain.LatestLedger()
-		if e, ok := errors.AsType[*soroban.UnavailableError](<-done); !ok || !strings.Contains(e.Reason, "quarantine") {
-			w.Error(e)
-		}
+		wantUnavailable(w, <-done, "quarantine")
 		p.mute.Store(false)
 		w.pass(10 * time.Second)
 		p.must("b")

@@ -266,9 +266,7 @@ func TestChannelOfAResetNetwork(t *testing.T) {
 			w.Fatal(err)
 		}
 		_, err := p.mint("b")
-		if e, ok := errors.AsType[*soroban.UnavailableError](err); !ok || !strings.Contains(e.Reason, "reset") {
-			w.Errorf("%v", err)
-		}
+		wantUnavailable(w, err, "reset")
 		c := w.list(store)[0]
 		want(w, "state", c.State, soroban.ChannelQuarantined)
 		want(w, "reason", strings.Contains(c.Reason, "reset"), true)

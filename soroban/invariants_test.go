@@ -318,9 +318,7 @@ func TestInvariant12RestoredDatabaseQuarantines(t *testing.T) {
 		answer := w.process(w.store()).must("forgotten") // after the backup was made
 		at, sends := w.chain.LatestLedger(), w.sends()
 		_, err := restored.mint("b")
-		if e, ok := errors.AsType[*soroban.UnavailableError](err); !ok || !strings.Contains(e.Reason, "quarantine") {
-			w.Errorf("%v", err)
-		}
+		wantUnavailable(w, err, "quarantine")
 		c := w.list(store)[0]
 		want(w, "state", c.State, soroban.ChannelQuarantined)
 		want(w, "reason", strings.Contains(c.Reason, "restored"), true)
@@ -352,9 +350,7 @@ func TestInvariant12StaleViewEndsNoQuarantine(t *testing.T) {
 		between := forgotten.trailOf("c").Result.Ledger - 1
 		inject(w, devchain.Fault{Method: "getLedgerEntries", Kind: devchain.StaleReplica, Times: 1, Ledgers: at - between})
 		_, err := restored.mint("d")
-		if e, ok := errors.AsType[*soroban.UnavailableError](err); !ok || !strings.Contains(e.Reason, "quarantine") {
-			w.Errorf("%v", err)
-		}
+		wantUnavailable(w, err, "quarantine")
 		w.pass(10 * time.Second)
 		restored.must("d")
 		if built := restored.trailOf("d").Attempts[0].Ledger; built < at+8 {

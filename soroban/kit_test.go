@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -361,6 +362,14 @@ func want[V comparable](t testing.TB, what string, got, expected V) {
 	t.Helper()
 	if got != expected {
 		t.Errorf("%s: got %v, want %v", what, got, expected)
+	}
+}
+
+// wantUnavailable wants an error that says, with this word, why it cannot be done now.
+func wantUnavailable(t testing.TB, err error, word string) {
+	t.Helper()
+	if e, ok := errors.AsType[*soroban.UnavailableError](err); !ok || !strings.Contains(e.Reason, word) {
+		t.Errorf("got %v, want an UnavailableError with %q", err, word)
 	}
 }
 
